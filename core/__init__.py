@@ -1,0 +1,1 @@
+"""The engine: values, audio, model families, attention, decoding. It never imports gradio."""

@@ -1,0 +1,44 @@
+"""Every error a user can cause or meet. Each message is one sentence that says what to do next.
+
+LalmError
+├── AudioError        a file that cannot be used as a clip
+├── ConversationError a conversation that cannot be asked (no question, too many clips, too long)
+├── SettingsError     a setting outside its range
+├── LoadError         a model, its parts or an adapter that cannot be had
+└── EngineError       the model failed in the middle of an answer
+
+Mistakes of our own are not here: they assert.
+"""
+
+
+class LalmError(Exception):
+    """Base of all errors whose message is written for the person at the screen."""
+
+
+class AudioError(LalmError):
+    """A file that cannot be used as a clip.
+
+    Attributes:
+        name: The file's name as the person knows it, unescaped.
+    """
+
+    def __init__(self, name: str, message: str):
+        """Args: name: the file's name; message: what is wrong and what to do, without the name."""
+        super().__init__(f"{name}: {message}")
+        self.name = name
+
+
+class ConversationError(LalmError):
+    """A conversation that cannot be asked as it is."""
+
+
+class SettingsError(LalmError):
+    """A setting outside its range."""
+
+
+class LoadError(LalmError):
+    """A model, one of its parts or an adapter that cannot be had."""
+
+
+class EngineError(LalmError):
+    """The model failed in the middle of an answer."""
