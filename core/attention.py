@@ -1,0 +1,217 @@
+"""The lens on a model's attention: boosts the last query row, and reads where that row looked (docs/attention.md).
+
+One attention function serves both. It is installed once, on the attention modules of the text decoder, and is stock
+SDPA except during a forward inside `Lens.observed`. Knows nothing of prompts, tokens or families.
+"""
+
+import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+from core.boost import FORMULAS
+from core.observation import BINS, Observation
+from core.types import AttentionReading
+
+ATTENTION = "sdpa_lens"
+"""Name of the attention function; transformers asks for "sdpa" in it when it checks what a model can do."""
+
+LENS = "_lens"
+"""Attribute by which an attention module knows its lens."""
+
+
+class Lens:
+    """The attention function on the text decoder of one model.
+
+    Attributes:
+        layers: Indices of the decoder layers that have attention, ascending.
+        depth: All decoder layers, those without attention too.
+        heads: Query heads of a layer.
+    """
+
+    def __init__(self, model: PreTrainedModel):
+        """Installs the function. Only the decoder's attention changes: an audio tower keeps its own.
+
+        Args:
+            model: Any transformers model whose `get_decoder()` says which modules attend.
+        """
+        decoder: PreTrainedModel = model.get_decoder()  # type: ignore[no-untyped-call]
+        recorded = (decoder._can_record_outputs or {}).get("attentions")
+        assert recorded is not None, f"{type(decoder).__name__} does not say which of its modules attend"
+        attention = getattr(recorded, "target_class", recorded)
+        self._modules = {module.layer_idx: module for module in decoder.modules() if isinstance(module, attention)}
+        assert self._modules, f"{type(decoder).__name__} has no {attention.__name__}"
+        self.layers: tuple[int, ...] = tuple(sorted(self._modules))
+        self._config = self._modules[self.layers[0]].config
+        assert all(module.config is self._config for module in self._modules.values()), "the config is not shared"
+        assert not any(hasattr(module, LENS) for module in self._modules.values()), "this model has a lens already"
+        self.depth: int = self._config.num_hidden_layers
+        self.heads: int = self._config.num_attention_heads
+        self._lock = threading.Lock()
+        self._probe: Probe | None = None
+        self._before = self._config._attn_implementation
+        self._choose(ATTENTION)
+        for module in self._modules.values():
+            setattr(module, LENS, self)
+
+    def remove(self) -> None:
+        """Gives the model back the attention it had."""
+        self._choose(self._before)
+        for module in self._modules.values():
+            delattr(module, LENS)
+
+    def _choose(self, name: str) -> None:
+        # the dict form sets this one config: a plain name would go down to the configs of the towers inside it
+        self._config._attn_implementation = {"": name}
+
+    @contextmanager
+    def observed(self, observation: Observation, keys: int) -> Iterator["Probe"]:
+        """Boosts and reads the ONE forward made inside, and no other thread's.
+
+        Leave before yielding anything to a caller: between forwards the model is as it was.
+
+        Args:
+            observation: What to boost and what to read.
+            keys: True number of keys of this forward: those cached and those fed, without a static cache's free slots.
+        """
+        assert observation.prompt_tokens <= keys <= observation.max_keys, f"{keys} keys do not fit the observation"
+        assert self._probe is None or self._probe.thread != threading.get_ident(), "one forward at a time: leave first"
+        probe = Probe(self, observation, keys)
+        with self._lock:
+            self._probe = probe
+            try:
+                yield probe
+            finally:
+                self._probe = None
+
+    def probe_of_this_thread(self) -> "Probe | None":
+        """The probe of the forward now running in this thread."""
+        probe = self._probe
+        return probe if probe is not None and probe.thread == threading.get_ident() else None
+
+
+class Probe:
+    """One forward under observation: attends in its place, keeps its last rows, then reduces them."""
+
+    def __init__(self, lens: Lens, observation: Observation, keys: int):
+        self.thread = threading.get_ident()
+        self._layers = lens.layers
+        self._observation = observation
+        self._keys = keys
+        self._band = observation.boost.layers(lens.depth) if observation.acts else range(0)
+        self._formula = FORMULAS[observation.boost.method]
+        self._weights: dict[int, Tensor] = {}
+        self._natural: dict[int, Tensor] = {}
+
+    def attend(
+        self, module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **options: Any
+    ) -> Tensor:
+        """The attention of one layer: SDPA for all rows but the last, the last one here.
+
+        Args:
+            module: The attention module; its `layer_idx` says which layer this is.
+            query: (1, heads, queries, head_dim).
+            key: (1, kv_heads, keys, head_dim): all keys, the last ones of a sliding window, or a static cache with
+                free slots behind.
+            value: (1, kv_heads, keys, value_dim).
+            mask: Boolean (1, 1 or heads, queries, keys), True where a key may be seen, or None.
+            options: As transformers passes them on to an attention function.
+
+        Returns:
+            (1, queries, heads, value_dim) in the dtype of the query.
+        """
+        layer: int = module.layer_idx  # type: ignore[assignment]
+        batch, heads, queries, head_dim = query.shape
+        assert batch == 1, "a lens observes one conversation at a time"
+        assert layer not in self._weights, "a lens observes one forward at a time"
+        assert not options.get("dropout"), "a lens observes no training"
+        boosted = layer in self._band
+        output: Tensor | None = None
+        if queries > 1:
+            output, _ = sdpa_attention_forward(module, query, key, value, mask, **options)
+            if not boosted and not self._observation.meter:
+                return output
+
+        # sliding windows keep only the last keys, static caches have free slots at the end
+        stop = min(key.shape[2], self._keys)
+        start = self._keys - stop
+        assert start == 0 or options.get("sliding_window"), f"{key.shape[2]} keys where {self._keys} were announced"
+        key, value = key[0, :, :stop].float(), value[0, :, :stop].float()
+        scaling = options.get("scaling") or head_dim**-0.5
+        # the query heads of a group share a key head: one matrix product a group, no copy of keys or values
+        row = (query[0, :, -1].float() * scaling).view(key.shape[0], -1, head_dim)
+        scores = torch.bmm(row, key.transpose(1, 2)).view(heads, stop)
+        masked = scores if mask is None else scores.masked_fill(~mask[0, :, -1, :stop], -math.inf)
+
+        weights = torch.softmax(masked, -1) if self._observation.meter or not boosted else masked
+        if boosted:
+            self._natural[layer] = weights
+            gain = self._observation.gain[start : self._keys]
+            weights = torch.softmax(self._formula(scores, masked, gain, self._observation.boost.alpha), -1)
+        self._weights[layer] = weights
+        if output is not None and not boosted:
+            return output
+        last = torch.bmm(weights.view(key.shape[0], -1, stop), value).view(1, 1, heads, -1).to(query.dtype)
+        if output is None:
+            return last
+        output[:, -1:] = last
+        return output
+
+    def reading(self) -> AttentionReading | None:
+        """Reduces the rows kept, with one copy to the host; None where the observation has no meter."""
+        seen = self._observation
+        if not seen.meter:
+            return None
+        assert len(self._weights) == len(self._layers), "no whole forward was observed"
+        keys, clips = self._keys, seen.clip_columns
+        boosted = tuple(layer for layer in self._layers if layer in self._band)
+        rows = self._stack(self._weights, self._layers)
+        by_head = rows @ seen.one_hot[:keys]
+        by_source = by_head.mean(1)
+        spread = by_head[:, :, clips].sum(-1).std(1, correction=0)
+        profile = rows.mean((0, 1))[: seen.prompt_tokens] @ seen.profile
+        natural = by_source.clone()
+        if boosted:
+            acted = [self._layers.index(layer) for layer in boosted]
+            natural[acted] = (self._stack(self._natural, boosted) @ seen.one_hot[:keys]).mean(1)
+        packed = torch.cat([by_source.flatten(), natural.flatten(), spread, profile]).tolist()
+        width, depth = len(seen.sources), len(self._layers)
+        table = [tuple(packed[at : at + width]) for at in range(0, 2 * width * depth, width)]
+        tail = packed[2 * width * depth :]
+        return AttentionReading(
+            sources=seen.sources,
+            tokens=seen.tokens(keys),
+            layers=self._layers,
+            weights=tuple(table[:depth]),
+            natural=tuple(table[depth:]),
+            head_spread=tuple(tail[:depth]),
+            profiles=tuple(tuple(tail[at : at + BINS]) for at in range(depth, len(tail), BINS)),
+            boosted=boosted,
+        )
+
+    def _stack(self, rows: dict[int, Tensor], layers: tuple[int, ...]) -> Tensor:
+        """(layers, heads, keys); a sliding window's rows end with the others and hold 0 before their window."""
+        return torch.stack([nn.functional.pad(rows[layer], (self._keys - rows[layer].shape[1], 0)) for layer in layers])
+
+
+def lens_attention(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **options: Any
+) -> tuple[Tensor, None]:
+    """Attention function of transformers' `AttentionInterface`: SDPA, or the probe's where one is at work."""
+    lens: Lens | None = getattr(module, LENS, None)
+    probe = None if lens is None else lens.probe_of_this_thread()
+    if probe is None:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+    return probe.attend(module, query, key, value, attention_mask, **options), None
+
+
+AttentionInterface.register(ATTENTION, lens_attention)
+# without a mask function of the same name transformers silently drops every mask
+AttentionMaskInterface.register(ATTENTION, sdpa_mask)
