@@ -61,9 +61,7 @@ def loads(text: str, kind: type[V]) -> V:
     found, body = _envelope(text)
     if found != kind.__name__:
         _refuse(f"it holds {found!r} where {kind.__name__!r} is needed")
-    if kind is Conversation:
-        return _conversation(body)
-    value = _typed(kind, body, kind.__name__)
+    value = _conversation(body) if kind is Conversation else _typed(kind, body, kind.__name__)
     assert isinstance(value, kind)
     return value
 

@@ -1,0 +1,39 @@
+# `make run` opens the app, `make test` passes the tests; both create .venv and install what is missing.
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check
+
+# The newest torch that requirements.txt accepts. Without an NVIDIA GPU the CPU build is asked for by name first.
+TORCH := 2.13.0
+
+.PHONY: run test
+.DELETE_ON_ERROR:
+
+run: $(VENV)/installed
+	$(BIN)/python app.py $(ARGS)
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m core.embedded.parts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not here: install Python 3.11 or 3.12, or name one: make PYTHON=/path/to/python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit((3, 11) <= sys.version_info[:2] <= (3, 12) and 0 or 1)' || { echo "Earshot needs Python 3.11 or 3.12 and $(PYTHON) is $$($(PYTHON) --version): name another one: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "No virtual environment could be made: install python3-venv, then try again."; exit 1; }
+
+$(VENV)/installed: requirements.txt | $(BIN)/python
+	@echo "Installing (the first time takes a minute or two) ..."
+	@test "$$(uname -s)" != Linux || command -v nvidia-smi >/dev/null || $(PIP) "torch==$(TORCH)+cpu" 2>/dev/null || \
+		echo "Your package index offers no CPU build of torch $(TORCH) under that name: its default build follows, which may bring gigabytes of CUDA (docs/dependencies.md says how to avoid them)."
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+	@$(PIP) -r requirements-dev.txt
+	@touch $@
