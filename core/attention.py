@@ -139,23 +139,25 @@ class Probe:
             if not boosted and not self._observation.meter:
                 return output
 
-        # sliding windows keep only the last keys, static caches have free slots at the end
+        # a sliding window keeps only the last keys, a static cache has free slots behind them
         stop = min(key.shape[2], self._keys)
         start = self._keys - stop
         assert start == 0 or options.get("sliding_window"), f"{key.shape[2]} keys where {self._keys} were announced"
+        free = key.shape[2] - stop
+        assert free == 0 or mask is not None or queries == stop, f"{free} keys more than the {stop} announced"
         key, value = key[0, :, :stop].float(), value[0, :, :stop].float()
         scaling = options.get("scaling") or head_dim**-0.5
         # the query heads of a group share a key head: one matrix product a group, no copy of keys or values
         row = (query[0, :, -1].float() * scaling).view(key.shape[0], -1, head_dim)
         scores = torch.bmm(row, key.transpose(1, 2)).view(heads, stop)
         masked = scores if mask is None else scores.masked_fill(~mask[0, :, -1, :stop], -math.inf)
-
-        weights = torch.softmax(masked, -1) if self._observation.meter or not boosted else masked
+        applied = masked
         if boosted:
-            self._natural[layer] = weights
             gain = self._observation.gain[start : self._keys]
-            weights = torch.softmax(self._formula(scores, masked, gain, self._observation.boost.alpha), -1)
-        self._weights[layer] = weights
+            applied = self._formula(scores, masked, gain, self._observation.boost.alpha)
+            if self._observation.meter:
+                self._natural[layer] = torch.softmax(masked, -1)
+        self._weights[layer] = weights = torch.softmax(applied, -1)
         if output is not None and not boosted:
             return output
         last = torch.bmm(weights.view(key.shape[0], -1, stop), value).view(1, 1, heads, -1).to(query.dtype)
