@@ -1,0 +1,56 @@
+"""LoRA adapters (arXiv 2106.09685) on a loaded model: several by name, one or none at work, never merged."""
+
+from pathlib import Path
+
+from peft.tuners.tuners_utils import BaseTunerLayer
+from transformers import PreTrainedModel
+
+from core.errors import LoadError, SettingsError
+
+
+class Adapters:
+    """The adapters of one model. With none selected the model is the bare one, exactly."""
+
+    def __init__(self, model: PreTrainedModel):
+        """Args: model: the text backbone or a model around it."""
+        self.model = model
+        self.names: tuple[str, ...] = ()
+        self._selected: str | None = None
+
+    def load(self, name: str, folder: Path) -> None:
+        """Adds the adapter of a PEFT folder, switched off.
+
+        Raises:
+            LoadError: The folder is no adapter, or one of another model.
+        """
+        try:
+            self.model.load_adapter(str(folder), adapter_name=name, use_safetensors=True, is_trainable=False)
+        except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise LoadError(
+                f"The adapter in {folder.name} does not fit this model ({reason}): give a PEFT folder that was trained "
+                f"on it, with adapter_config.json and adapter_model.safetensors."
+            ) from error
+        self.names = (*self.names, name)
+        for layer in self._layers():
+            layer.enable_adapters(False)
+
+    def select(self, name: str | None) -> None:
+        """Puts one adapter to work, or none. Doing it again costs nothing.
+
+        Raises:
+            SettingsError: There is no adapter of that name.
+        """
+        if name is not None and name not in self.names:
+            known = ", ".join(self.names) or "none is loaded"
+            raise SettingsError(f"There is no adapter called {name!r}: choose one of those loaded ({known}).")
+        if name == self._selected:
+            return
+        for layer in self._layers():
+            layer.enable_adapters(name is not None)
+            if name is not None:
+                layer.set_adapter(name)
+        self._selected = name
+
+    def _layers(self) -> list[BaseTunerLayer]:
+        return [module for module in self.model.modules() if isinstance(module, BaseTunerLayer)]

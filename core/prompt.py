@@ -1,0 +1,165 @@
+"""From a conversation to token ids with checked spans.
+
+The chat template is rendered once with a mark in place of every text a person or model wrote, then cut at the marks.
+Each piece is tokenised by itself, so its span is known without searching, and no text can pose as a control token.
+Control tokens and line breaks stand at the borders, so the ids are those of the whole text tokenised at once; a test
+compares them with the processor's.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from core.errors import ConversationError
+from core.families.family import EncodedClip, Family
+from core.types import Clip, Conversation, Role, Span, Turn, letter
+
+PROMPTS = Path(__file__).parent.parent / "prompts"
+ANNOUNCEMENT: str = tomllib.loads((PROMPTS / "clips.toml").read_text())["announcement"]
+
+# Private-use characters: in no vocabulary's control tokens, and removed from what people write.
+MARK = "\ue000{}\ue001"
+PIECES = re.compile("\ue000([0-9]+)\ue001")
+PRIVATE_USE = re.compile("[\ue000\ue001]")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Consecutive tokens of one source. `clip` is the index of the clip whose rows stand here, or None."""
+
+    ids: tuple[int, ...]
+    source: str
+    role: Role | None = None
+    clip: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Prompt:
+    """Model input: token ids with placeholders where the clips' rows go.
+
+    Attributes:
+        segments: In order; together they are the prompt.
+        clips: Rows and times of each clip, in order of the letters.
+    """
+
+    segments: tuple[Segment, ...]
+    clips: tuple[EncodedClip, ...]
+
+    @property
+    def ids(self) -> list[int]:
+        """Token ids, shape (tokens,)."""
+        return [token for segment in self.segments for token in segment.ids]
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """Disjoint, in order, covering every position; neighbours of one source are one span."""
+        spans, start = [], 0
+        for source, group in groupby(self.segments, key=lambda segment: segment.source):
+            stop = start + sum(len(segment.ids) for segment in group)
+            spans.append(Span(start, stop, source))
+            start = stop
+        return tuple(spans)
+
+    def embed(self, embeddings: "Embedding") -> Tensor:
+        """Input rows for the decoder, shape (1, tokens, hidden), the clips' rows in their places."""
+        rows = embeddings(self.ids).clone()
+        start = 0
+        for segment in self.segments:
+            if segment.clip is not None:
+                rows[start : start + len(segment.ids)] = self.clips[segment.clip].rows.to(rows)
+            start += len(segment.ids)
+        return rows[None]
+
+
+class Embedding:
+    """Looks up token embeddings; a seam so that this module needs no model."""
+
+    def __init__(self, table: Tensor):
+        """Args: table: shape (vocabulary, hidden)."""
+        self.table = table
+
+    def __call__(self, ids: Sequence[int]) -> Tensor:
+        """Ids (tokens,) -> rows (tokens, hidden)."""
+        return self.table[list(ids)]
+
+
+def build(
+    conversation: Conversation,
+    clips: Sequence[EncodedClip],
+    family: Family,
+    tokenizer: PreTrainedTokenizerBase,
+    system: str = "",
+) -> Prompt:
+    """The prompt of a conversation, ready for the model to go on.
+
+    Ends with the opening of the assistant's turn, unless the last turn already is the assistant's (training).
+
+    Raises:
+        ConversationError: Nothing was asked.
+    """
+    if not conversation.turns or not any(conversation.turns[-1].parts):
+        raise ConversationError("There is nothing to answer yet: write a question, or drop a clip and ask about it.")
+    texts: list[tuple[str, str, Role | None]] = []
+    messages = [{"role": "system", "content": family.content([_mark(texts, system, "system", None)])}] if system else []
+    last_user = max((i for i, turn in enumerate(conversation.turns) if turn.role == "user"), default=-1)
+    letters = iter(letter(index) for index in range(len(conversation.clips)))
+    for index, turn in enumerate(conversation.turns):
+        source = "question" if index == last_user else "history"
+        messages.append({"role": turn.role, "content": family.content(list(_marked(turn, source, letters, texts)))})
+    rendered = tokenizer.apply_chat_template(
+        messages, tokenize=False, add_generation_prompt=conversation.turns[-1].role == "user"
+    )
+    segments = tuple(_segments(str(rendered), texts, clips, family, tokenizer))
+    used = [segment.clip for segment in segments if segment.clip is not None]
+    assert used == list(range(len(conversation.clips))), "the template lost or doubled a clip"
+    return Prompt(segments, tuple(clips))
+
+
+def _mark(texts: list[tuple[str, str, Role | None]], text: str, source: str, role: Role | None) -> str:
+    """Remembers a text and returns the mark that stands for it in the template."""
+    texts.append((PRIVATE_USE.sub("", text).strip(), source, role))
+    return MARK.format(len(texts) - 1)
+
+
+def _marked(
+    turn: Turn, source: str, letters: Iterator[str], texts: list[tuple[str, str, Role | None]]
+) -> Iterator[str | None]:
+    """The parts of a turn as marks, each clip announced by its letter; None stands for a clip's audio."""
+    for part in turn.parts:
+        if isinstance(part, Clip):
+            yield ANNOUNCEMENT.format(letter=next(letters))
+            yield None
+            yield "\n"
+        else:
+            yield _mark(texts, part, source, turn.role)
+
+
+def _segments(
+    rendered: str,
+    texts: Sequence[tuple[str, str, Role | None]],
+    clips: Sequence[EncodedClip],
+    family: Family,
+    tokenizer: PreTrainedTokenizerBase,
+) -> Iterator[Segment]:
+    """Cuts the rendered template at marks and audio tokens. The pieces between belong to the template."""
+    placeholder = tokenizer.convert_tokens_to_ids(family.audio_token)
+    next_clip = 0
+    for index, piece in enumerate(PIECES.split(rendered)):
+        if index % 2:
+            text, source, role = texts[int(piece)]
+            if ids := tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]:
+                yield Segment(tuple(ids), source, role)
+            continue
+        for order, template in enumerate(piece.split(family.audio_token)):
+            if order:
+                count = len(clips[next_clip].rows)
+                yield Segment((placeholder,) * count, f"clip {letter(next_clip)}", clip=next_clip)
+                next_clip += 1
+            if ids := tokenizer(template, add_special_tokens=False)["input_ids"]:
+                yield Segment(tuple(ids), "template")

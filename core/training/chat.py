@@ -1,0 +1,44 @@
+"""Text-only chat that the bare language model answers itself, so that training on sounds does not make it forget."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
+
+ANSWER_TOKENS = 96
+BATCH = 24
+
+
+@torch.inference_mode()
+def own_answers(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], cache: Path
+) -> list[tuple[str, str]]:
+    """(prompt, greedy answer) pairs; kept in `cache`, which is read when it holds the same prompts.
+
+    An answer cut by the token limit ends at its last whole sentence.
+    """
+    if cache.exists():
+        pairs = [(prompt, answer) for prompt, answer in json.loads(cache.read_text())]
+        if [prompt for prompt, _ in pairs] == list(prompts):
+            return pairs
+    pairs = []
+    for start in range(0, len(prompts), BATCH):
+        chunk = prompts[start : start + BATCH]
+        texts = [
+            tokenizer.apply_chat_template([{"role": "user", "content": p}], tokenize=False, add_generation_prompt=True)
+            for p in chunk
+        ]
+        inputs = tokenizer(texts, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False)
+        output = model.generate(**inputs, max_new_tokens=ANSWER_TOKENS, do_sample=False)
+        answers = tokenizer.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        pairs += [(prompt, _whole_sentences(answer)) for prompt, answer in zip(chunk, answers, strict=True)]
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    cache.write_text(json.dumps(pairs))
+    return pairs
+
+
+def _whole_sentences(text: str) -> str:
+    end = max(text.rfind(mark) for mark in (". ", ".\n", "! ", "? "))
+    return text.strip() if text.rstrip().endswith((".", "!", "?")) or end < 0 else text[: end + 1]

@@ -1,0 +1,194 @@
+"""Every family, tiny, random and offline: real classes and real processors, weights from a seed."""
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    Qwen2AudioConfig,
+    Qwen2AudioEncoderConfig,
+    Qwen2AudioForConditionalGeneration,
+    Qwen2AudioProcessor,
+    Qwen2Config,
+    WhisperConfig,
+    WhisperFeatureExtractor,
+)
+
+from core.adapter import Adapters
+from core.embedded.ears import EVENT_CLASSES, EVENT_WIDTH, SPEECH_WIDTH, Ears, EventEar, SpeechEar
+from core.embedded.joiner import Joiner
+from core.engine import EngineInfo
+from core.families import FAMILIES, Loaded
+from core.families.embedded import AUDIO_TOKEN, EmbeddedHearing
+from core.lalm import Lalm
+from core.types import SAMPLING_RATE_HZ, Clip
+
+CHATML = (
+    "{% for message in messages %}{% if loop.first and message['role'] != 'system' %}"
+    "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}"
+    "<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+SENTENCES = ["Which clip has the dog?", "Clip A: user assistant system Audio 1:", "You are a helpful assistant."]
+CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+
+
+def tone(hz: float, seconds: float = 1.0, label: str = "tone.wav") -> Clip:
+    """A sine at half scale."""
+    time = np.arange(round(seconds * SAMPLING_RATE_HZ)) / SAMPLING_RATE_HZ
+    return Clip((0.5 * np.sin(2 * np.pi * hz * time)).astype(np.float32), label)
+
+
+def noise(seed: int, seconds: float = 1.0) -> Clip:
+    """White noise from a seed."""
+    rng = np.random.default_rng(seed)
+    return Clip((0.1 * rng.standard_normal(round(seconds * SAMPLING_RATE_HZ))).astype(np.float32), f"noise{seed}.wav")
+
+
+def tokenizer(control: list[str]) -> PreTrainedTokenizerFast:
+    """A byte-level BPE of a few hundred tokens."""
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    special = [AddedToken(token, normalized=False, special=True) for token in control]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    bpe.train_from_iterator(
+        SENTENCES, trainers.BpeTrainer(vocab_size=320, special_tokens=special, initial_alphabet=alphabet)
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe, eos_token="<|im_end|>", pad_token="<|endoftext|>", chat_template=CHATML
+    )
+
+
+def event_graph(seed: int = 0) -> bytes:
+    """An ONNX graph with YAMNet's input and pooled output: a random projection of the 64 band means."""
+    rng = np.random.default_rng(seed)
+    weight = numpy_helper.from_array(rng.standard_normal((64, EVENT_WIDTH)).astype(np.float32) / 8, "weight")
+    axes = numpy_helper.from_array(np.array([1, 2]), "axes")
+    scale = numpy_helper.from_array(np.float32(1 / 64), "step")
+    nodes = [
+        helper.make_node("Cast", ["audio"], ["levels"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["levels", "axes"], ["bands"], keepdims=0),
+        helper.make_node("Mul", ["bands", "step"], ["scaled"]),
+        helper.make_node("MatMul", ["scaled", "weight"], ["raw"]),
+        helper.make_node("Relu", ["raw"], ["pooled"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("audio", TensorProto.UINT8, [1, 1, 96, 64])],
+        [helper.make_tensor_value_info("pooled", TensorProto.FLOAT, [1, EVENT_WIDTH])],
+        [weight, axes, scale],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.checker.check_model(model)
+    serialized: bytes = model.SerializeToString()
+    return serialized
+
+
+def ears() -> Ears:
+    """Both ears with random weights; the voice classes are loud enough that the speech ear is used."""
+    torch.manual_seed(1)
+    config = WhisperConfig(
+        num_mel_bins=80,
+        encoder_layers=2,
+        encoder_attention_heads=2,
+        encoder_ffn_dim=32,
+        d_model=SPEECH_WIDTH,
+        max_source_positions=1500,
+    )
+    bias = torch.full((EVENT_CLASSES,), -4.0)
+    bias[0] = 4.0
+    tensors = {
+        "scale": torch.tensor(0.05),
+        "zero": torch.tensor(140.0),
+        "classifier.weight": torch.randn(EVENT_CLASSES, EVENT_WIDTH) / EVENT_WIDTH,
+        "classifier.bias": bias,
+    }
+    return Ears(SpeechEar(config).eval(), EventEar(event_graph(), tensors))
+
+
+def embedded() -> Loaded:
+    """A Llama of three layers with grouped queries behind the two ears."""
+    torch.manual_seed(0)
+    words = tokenizer([*CONTROL, AUDIO_TOKEN])
+    config = LlamaConfig(
+        vocab_size=len(words),
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=4096,
+        eos_token_id=words.eos_token_id,
+        pad_token_id=words.pad_token_id,
+    )
+    joiner = Joiner(config.hidden_size)
+    torch.nn.init.normal_(joiner.classes)
+    torch.nn.init.normal_(joiner.event_residual.weight, std=0.05)
+    return Loaded(_opinionated(LlamaForCausalLM(config)), words, EmbeddedHearing(ears(), joiner.eval()))
+
+
+def qwen2_audio() -> Loaded:
+    """Qwen2-Audio with two layers in tower and decoder and a real processor of its own."""
+    torch.manual_seed(0)
+    words = tokenizer([*CONTROL, "<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>"])
+    features = WhisperFeatureExtractor(feature_size=16)
+    processor = Qwen2AudioProcessor(features, words)
+    words.chat_template = processor.chat_template
+    tower = Qwen2AudioEncoderConfig(
+        num_mel_bins=16,
+        encoder_layers=2,
+        encoder_attention_heads=2,
+        encoder_ffn_dim=32,
+        d_model=16,
+        max_source_positions=1500,
+    )
+    text = Qwen2Config(
+        vocab_size=len(words),
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=4096,
+    )
+    config = Qwen2AudioConfig(
+        audio_config=tower, text_config=text, audio_token_id=words.convert_tokens_to_ids("<|AUDIO|>")
+    )
+    model = _opinionated(Qwen2AudioForConditionalGeneration(config))
+    model.generation_config.eos_token_id = words.eos_token_id
+    model.generation_config.pad_token_id = words.pad_token_id
+    return Loaded(model, words, processor)
+
+
+def _opinionated(model: torch.nn.Module) -> torch.nn.Module:
+    """Larger weights than the default initialisation, so that the tiny model has opinions."""
+    for name, parameter in model.named_parameters():
+        if parameter.ndim > 1 and "conv" not in name:
+            torch.nn.init.normal_(parameter, std=0.15)
+    return model.eval()
+
+
+BUILD = {"embedded": embedded, "qwen2_audio": qwen2_audio}
+
+
+def engine(model_type: str) -> Lalm:
+    """A whole engine of a tiny model."""
+    loaded, family = BUILD[model_type](), FAMILIES[model_type]
+    adapters = Adapters(loaded.model)
+    info = EngineInfo(
+        name=f"tiny {model_type}",
+        family=model_type,
+        precision="fp32",
+        reason="a test",
+        adapters=adapters.names,
+        layers=3,
+        window_seconds=family.window_seconds,
+        context_tokens=4096,
+    )
+    return Lalm(loaded, family, info, adapters)
