@@ -99,7 +99,8 @@ def clean_label(name: str) -> str:
 
     Idempotent. Still hostile to HTML and Markdown: escape it there. Whoever shortens keeps both ends, the suffix tells.
     """
-    kept = "".join(" " if char.isspace() else char for char in name if unicodedata.category(char) not in DROPPED)
+    spaced = (" " if char.isspace() else char for char in name)
+    kept = "".join(char for char in spaced if unicodedata.category(char) not in DROPPED)
     label = " ".join(unicodedata.normalize("NFC", kept).split())
     if len(label) > LABEL_LENGTH:
         head, tail = label[: LABEL_LENGTH - 12].rstrip(), label[-11:].lstrip()
