@@ -1,0 +1,46 @@
+"""Earshot: compare sounds with an audio language model, and see where it attended.
+
+    python app.py --model embedded
+
+The only file that knows both sides, the engine and the page. `demo` exists as soon as the module does, because a
+Hugging Face Space and `gradio app.py` look for it there. Run as a program, the arguments decide the model; imported,
+the defaults do. Either way this module runs once, and so the model is loaded once.
+"""
+
+import argparse
+import sys
+import time
+
+from chat_app import build, launch_options
+from core.errors import LoadError
+from core.load import PRECISIONS, load
+
+
+def arguments(line: list[str]) -> argparse.Namespace:
+    """The command line; what is not known is left to Gradio."""
+    parser = argparse.ArgumentParser(description="Compare sounds with an audio language model.")
+    parser.add_argument(
+        "--model", default="embedded", help="embedded, fake, a checkpoint or a folder (default: embedded)"
+    )
+    parser.add_argument("--precision", default="auto", choices=PRECISIONS, help="default: auto, the reason is shown")
+    parser.add_argument("--adapter", help="a PEFT folder, or the name of one of the model's own; on from the start")
+    parser.add_argument("--port", type=int, help="default: the first free one from 7860")
+    parser.add_argument("--share", default="never", choices=("never",), help="clips do not leave this machine")
+    return parser.parse_known_args(line)[0]
+
+
+started_seconds = time.monotonic()
+chosen = arguments(sys.argv[1:] if __name__ == "__main__" else [])
+try:
+    engine = load(chosen.model, chosen.precision, chosen.adapter)
+except LoadError as error:
+    print(error, file=sys.stderr)
+    sys.exit(2)
+demo = build(engine)
+
+if __name__ == "__main__":
+    # No server_name: Gradio takes 127.0.0.1, and in a Space's container what GRADIO_SERVER_NAME says there.
+    address = demo.launch(server_port=chosen.port, prevent_thread_lock=True, quiet=True, **launch_options())[1]
+    print(f"{engine.info.name}, {engine.info.precision}: {engine.info.reason}.")
+    print(f"Loaded in {time.monotonic() - started_seconds:.1f} s: {address}", flush=True)
+    demo.block_thread()

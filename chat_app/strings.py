@@ -1,0 +1,121 @@
+"""Every sentence a person reads on the page, but the errors' own. Arguments are inserted as they are: escape them."""
+
+from core.types import METHODS, Method
+
+TITLE = "Earshot"
+TAGLINE = "Drop a few sounds, ask what they have in common, and see where the model attended."
+
+# Input
+BOX_PLACEHOLDER = "Ask a question about your clips"
+EMPTY_TRAY = "Drop sound files into the box below, or record some. Each gets a letter to ask by."
+NOT_SENT = "not sent yet"
+NO_QUESTION = "Type a question about the clips, then send."
+NOTHING_TO_SEND = "Type a question, or drop a sound and ask about it."
+FOREIGN_FILE = "This file was not uploaded here: drop it again."
+RECORDING = "recording"
+LEFT_OUT = "Left out: {problem}"
+
+# Chat
+CHAT_LABEL = "Conversation"
+PLACEHOLDER = (
+    '<div class="es-welcome"><h2>Compare sounds by asking</h2>'
+    "<p>Drop several clips into one message. They are called A, B, C … in the order you drop them.</p>"
+    '<p class="es-muted">Begin with an example. Its spoken clips are synthetic.</p></div>'
+)
+NO_WORDS = "The model ended its answer without a word: ask in another way."
+CRASHED = "Something broke inside Earshot; the log has the details. Your conversation is kept: ask again."
+STOPPED_EARLY = "Stopped before the first word. Your question is back in the box."
+BACK_IN_BOX = "{problem} Your question and clips are back in the box."
+TAKEN_BACK = "Taken back into the box."
+CLEARED = "Cleared. “Bring back” undoes it."
+
+# Status
+READY = "Ready."
+LISTENING = {0: "Reading the question …", 1: "Listening to one clip …"}
+LISTENING_MANY = "Listening to {clips} clips …"
+ANSWERING = "Answering …"
+FIRST_TOKEN = "first token in {seconds:.1f} s"
+SPEED = "{rate:.0f} tokens/s"
+ENDINGS = {"length": "cut at {tokens} tokens", "stopped": "stopped", "failed": "broke off"}
+BOOSTED_WITH = "boost {method} {alpha:g}"
+WITH_ADAPTER = "adapter {adapter}"
+
+# Buttons
+RETRY, UNDO, CLEAR, RESTORE = "Ask again", "Take back", "Clear", "Bring back"
+PLAY = "Play clip {letter}, {name}"
+SEEK = "Position in clip {letter}"
+
+# Settings
+SETTINGS = "Settings"
+BOOST_HEADING = "Attention boost"
+METHOD_LABEL = "Method"
+METHOD_INFO: dict[Method, str] = {
+    "off": "The model attends as it was trained to.",
+    "mata": "Scores of audio tokens times 1 + strength. Lowers negative scores too (MATA).",
+    "pai": "Scores of audio tokens plus strength times their size (PAI).",
+    "bias": "Strength is added to the scores of audio tokens.",
+    "target": "Scores are raised until audio has this share of the attention.",
+}
+METHOD_NAMES: tuple[tuple[str, Method], ...] = tuple((method, method) for method in METHODS)
+ALPHA_LABEL = "Strength"
+BAND_FROM_LABEL, BAND_TO_LABEL = "Layers from", "Layers to"
+BAND_INFO = "Fractions of the depth. The boost acts in these layers only."
+WEIGHT_LABEL = "Weight of clip {letter}"
+WEIGHTS_HEADING = "Per clip"
+ANSWER_HEADING = "Answer"
+ADAPTER_LABEL, NO_ADAPTER = "Adapter", "off"
+TEMPERATURE_LABEL, TEMPERATURE_INFO = "Temperature", "0 takes the likeliest word every time."
+MAX_TOKENS_LABEL = "Longest answer, in tokens"
+SEED_LABEL = "Seed"
+PRESET_LABEL = "System prompt"
+SYSTEM_LABEL, SYSTEM_PLACEHOLDER = "Text of the system prompt", "empty: the model's own"
+
+# Meter
+METER_LABEL = "Where the model attended during this answer"
+SHARE_OF_AUDIO = "share of attention on audio"
+LIFT = "{lift:.2f}× per token"
+LIFT_INFO = "1.00× is what the number of audio tokens alone would give"
+NATURAL = "{percent} before the boost"
+EXPECTED = "mark: share of tokens, {percent}"
+STACK_LABEL = "Attention by source, adding to 100 %: {parts}."
+STACK_HEADING = "All sources"
+SOURCES = {
+    "template": "template",
+    "system": "system prompt",
+    "history": "earlier turns",
+    "question": "question",
+    "answer": "answer so far",
+}
+CLIP_SHARE = "Clip {letter}, {name}: {percent} of the attention, {lift:.2f} times its share of the tokens"
+HEAT_LABEL = "Clip {letter}: attention over its {seconds:.1f} seconds, most near {peak:.1f} s"
+HEAT_LEGEND = "Attention per second, one scale for all clips"
+LOW, HIGH = "low", "high"
+LAYERS_LABEL = "Share of attention on audio by layer: {values}."
+LAYERS_HEADING = "By layer"
+BASIS_HEADING = "What this rests on"
+BASIS = (
+    "Means over {steps} answer tokens, {layers} and all heads; the weight on audio spreads by ±{spread} over the heads."
+)
+BASIS_LAYERS = "layers {first} to {last}"
+BASIS_LAYERS_SOME = "{count} layers from {first} to {last}"
+BASIS_BOOST = "The boost acted in layers {first} to {last}."
+BASIS_SINK = (
+    "The template's tokens, where attention rests when it has nothing to look for, took {percent}; they are left out "
+    "of the shares above."
+)
+BASIS_TOKENS = "Tokens: {counts}."
+BASIS_BARS = "Bars of clips are relative to the clip with the largest share."
+CAVEAT = "It shows where the model looked, not whether that mattered for the answer."
+CAVEAT_BOOST = "A boost raises the share by construction, so a larger share is not a better answer."
+NO_READINGS = "This model gives no reading of its attention, so there is no meter for this answer."
+NO_CLIPS = "There is no clip in this conversation, so there is no attention on audio to show."
+
+
+def listening(clips: int) -> str:
+    """The status while the prompt is read."""
+    return LISTENING.get(clips, LISTENING_MANY.format(clips=clips))
+
+
+def percent(share: float) -> str:
+    """A share as people write it, with a decimal where it is small."""
+    return f"{share:.1%}".replace("%", " %") if share < 0.0995 else f"{share:.0%}".replace("%", " %")

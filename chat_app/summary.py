@@ -1,0 +1,143 @@
+"""Readings of one answer reduced to the numbers the meter shows. Pure: no screen, no model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from core.types import AttentionReading
+
+SINK = "template"
+"""Source whose weight is taken out: position 0 and the template's tokens draw weight whatever is asked."""
+
+
+def is_clip(source: str) -> bool:
+    """True for the sources "clip A", "clip B" ..."""
+    return source.startswith("clip ")
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Weight by source, summing to 1, and what follows from it once the sink is taken out.
+
+    Attributes:
+        sources: Names of the columns.
+        tokens: Mean number of keys of each source, shape (sources,).
+        weights: Mean weight of each source, shape (sources,).
+    """
+
+    sources: tuple[str, ...]
+    tokens: tuple[float, ...]
+    weights: tuple[float, ...]
+
+    @property
+    def outside_sink(self) -> float:
+        """Weight on everything but the sink, 0 to 1."""
+        return sum(weight for source, weight in zip(self.sources, self.weights, strict=True) if source != SINK)
+
+    def share(self, source: str) -> float:
+        """Share of the weight outside the sink that is on `source`, 0 to 1."""
+        outside = self.outside_sink
+        return self.weights[self.sources.index(source)] / outside if outside > 0 and source != SINK else 0.0
+
+    def token_share(self, source: str) -> float:
+        """Share of the tokens outside the sink that are of `source`: what equal weight for every token would give."""
+        outside = sum(count for name, count in zip(self.sources, self.tokens, strict=True) if name != SINK)
+        return self.tokens[self.sources.index(source)] / outside if outside > 0 and source != SINK else 0.0
+
+    def lift(self, source: str) -> float:
+        """Share over token share; 1 is no preference per token, and clip length plays no part."""
+        expected = self.token_share(source)
+        return self.share(source) / expected if expected > 0 else 0.0
+
+    @property
+    def audio(self) -> float:
+        """Share of attention on audio, 0 to 1: all clips together, the sink taken out."""
+        return sum(self.share(source) for source in self.sources if is_clip(source))
+
+    @property
+    def audio_tokens(self) -> float:
+        """Share of the tokens outside the sink that are audio."""
+        return sum(self.token_share(source) for source in self.sources if is_clip(source))
+
+    @property
+    def audio_lift(self) -> float:
+        """Lift of all clips together."""
+        return self.audio / self.audio_tokens if self.audio_tokens > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Means over the tokens of one answer.
+
+    Attributes:
+        steps: Answer tokens it rests on.
+        sources: Names of the sources.
+        tokens: Mean keys of each source, shape (sources,).
+        layers: Decoder layers that were read.
+        boosted: Those in which a boost acted.
+        weights: Mean weight as applied by layer and source, shape (layers, sources); rows sum to 1.
+        natural: The same before the boost.
+        head_spread: Mean over steps and layers of the standard deviation over heads of the weight on audio.
+        profiles: For each clip its mean weight by time bin.
+    """
+
+    steps: int
+    sources: tuple[str, ...]
+    tokens: tuple[float, ...]
+    layers: tuple[int, ...]
+    boosted: tuple[int, ...]
+    weights: tuple[tuple[float, ...], ...]
+    natural: tuple[tuple[float, ...], ...]
+    head_spread: float
+    profiles: tuple[tuple[float, ...], ...]
+
+    @cached_property
+    def applied(self) -> Shares:
+        """Shares as they acted on the answer: the mean over all layers read."""
+        return Shares(self.sources, self.tokens, _mean_rows(self.weights))
+
+    @cached_property
+    def before_boost(self) -> Shares:
+        """Shares of the same rows before the boost."""
+        return Shares(self.sources, self.tokens, _mean_rows(self.natural))
+
+    @property
+    def clips(self) -> tuple[str, ...]:
+        """The sources that are clips, in the order of their letters."""
+        return tuple(source for source in self.sources if is_clip(source))
+
+    def audio_by_layer(self) -> tuple[float, ...]:
+        """Share of attention on audio in each layer read, as applied, shape (layers,)."""
+        return tuple(Shares(self.sources, self.tokens, row).audio for row in self.weights)
+
+
+def summarise(readings: Sequence[AttentionReading]) -> Summary | None:
+    """Means over `readings`, one a token of one answer; None where there are none."""
+    if not readings:
+        return None
+    first = readings[0]
+    assert all(reading.sources == first.sources and reading.layers == first.layers for reading in readings)
+    profiles = [
+        np.mean([reading.profiles[clip] for reading in readings], axis=0) for clip in range(len(first.profiles))
+    ]
+    return Summary(
+        steps=len(readings),
+        sources=first.sources,
+        tokens=tuple(np.mean([reading.tokens for reading in readings], axis=0).tolist()),
+        layers=first.layers,
+        boosted=tuple(sorted({layer for reading in readings for layer in reading.boosted})),
+        weights=_rows(np.mean([reading.weights for reading in readings], axis=0)),
+        natural=_rows(np.mean([reading.natural for reading in readings], axis=0)),
+        head_spread=float(np.mean([reading.head_spread for reading in readings])),
+        profiles=_rows(profiles),
+    )
+
+
+def _rows(matrix: Sequence[np.ndarray] | np.ndarray) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(float(value) for value in row) for row in matrix)
+
+
+def _mean_rows(rows: tuple[tuple[float, ...], ...]) -> tuple[float, ...]:
+    return tuple(np.mean(rows, axis=0).tolist())

@@ -1,0 +1,162 @@
+"""A session as it is to be seen: chat messages, tray and status line. Knows HTML but no Gradio."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from urllib.parse import quote
+
+from chat_app import meter, strings
+from chat_app.session import Attachment, Box, Exchange, Session
+from chat_app.waveform import badge, waveform
+from core.audio import level_envelope
+from core.engine import EngineInfo
+from core.types import Clip, Role, Settings, Stats, letter
+
+ENVELOPE_BINS = 48
+
+
+@dataclass(frozen=True)
+class Card:
+    """Ready HTML, everything in it escaped."""
+
+    html: str
+
+
+@dataclass(frozen=True)
+class Message:
+    """One bubble. A `str` is shown as sanitised Markdown, a `Card` as it is."""
+
+    role: Role
+    content: tuple[str | Card, ...]
+
+
+@dataclass(frozen=True)
+class Tray:
+    """The clips of the conversation and those about to be sent.
+
+    Attributes:
+        html: How they look.
+        clips: How many have a letter.
+    """
+
+    html: str
+    clips: int
+
+
+@dataclass(frozen=True)
+class View:
+    """All that changes on the page after an action or a piece of an answer.
+
+    Attributes:
+        session: To keep.
+        messages: The chat.
+        status: HTML of the status line.
+        box: New content of the input box; None leaves what a person is typing.
+    """
+
+    session: Session
+    messages: tuple[Message, ...]
+    status: str
+    box: Box | None = None
+
+
+def messages(session: Session) -> tuple[Message, ...]:
+    """The chat of a whole session."""
+    bubbles: list[Message] = []
+    clips: list[Clip] = []
+    for exchange in session.exchanges:
+        bubbles += exchange_messages(exchange, clips)
+        clips += exchange.question.clips
+    if session.notice:
+        bubbles.append(_notice(session.notice))
+    return tuple(bubbles)
+
+
+def exchange_messages(exchange: Exchange, earlier: Sequence[Clip]) -> tuple[Message, ...]:
+    """The bubbles of one exchange, after a conversation that holds the clips `earlier`."""
+    chips = "".join(
+        f'<span class="es-chip">{badge(index, letter(index))}{escape(clip.label)}</span>'
+        for index, clip in enumerate(exchange.question.clips, start=len(earlier))
+    )
+    chips = f'<div class="es-chips">{chips}</div>' if chips else ""
+    question = f'<div class="es-question">{chips}<p>{escape(exchange.question.text)}</p></div>'
+    bubbles = [Message("user", (Card(question),))]
+    if exchange.ending == "answering":
+        bubbles += [_notice(notice) for notice in exchange.notices]
+        return (*bubbles, Message("assistant", (exchange.words or Card('<span class="es-waiting"></span>'),)))
+    card = meter.card(exchange.summary, (*earlier, *exchange.question.clips))
+    footer = Card(f'<p class="es-cost">{escape(cost(exchange))}</p>')
+    answer = (exchange.words,) if exchange.words.strip() else (Card(f"<p>{escape(strings.NO_WORDS)}</p>"),)
+    return (*bubbles, Message("assistant", (*answer, Card(card), footer)), *map(_notice, exchange.notices))
+
+
+def _notice(sentence: str) -> Message:
+    return Message("assistant", (Card(f'<p class="es-notice" role="alert">{escape(sentence)}</p>'),))
+
+
+def cost(exchange: Exchange) -> str:
+    """What one answer took and what it was made with, in one line of plain text."""
+    facts = [*speed(exchange.stats)] if exchange.stats else []
+    if exchange.ending in strings.ENDINGS:
+        facts.append(strings.ENDINGS[exchange.ending].format(tokens=exchange.settings.max_tokens))
+    return " · ".join(facts + _made_with(exchange.settings))
+
+
+def _made_with(settings: Settings) -> list[str]:
+    boost = settings.boost
+    return [
+        *([strings.BOOSTED_WITH.format(method=boost.method, alpha=boost.alpha)] if boost.on else []),
+        *([strings.WITH_ADAPTER.format(adapter=settings.adapter)] if settings.adapter else []),
+    ]
+
+
+def speed(stats: Stats) -> tuple[str, ...]:
+    """Seconds to the first token, and the rate of those after it where there are any."""
+    first = strings.FIRST_TOKEN.format(seconds=stats.first_token_seconds)
+    rest_seconds = stats.total_seconds - stats.first_token_seconds
+    if stats.answer_tokens < 2 or rest_seconds <= 0:
+        return (first,)
+    return first, strings.SPEED.format(rate=(stats.answer_tokens - 1) / rest_seconds)
+
+
+def status(info: EngineInfo, phase: str) -> str:
+    """The status line: which model, how it was loaded and why, and what goes on now."""
+    model = f"{info.name} · {info.precision} · {info.reason}"
+    return (
+        f'<div class="es-status"><span class="es-model" title="{escape(model)}">{escape(model)}</span>'
+        f'<span role="status" class="es-phase">{escape(phase)}</span></div>'
+    )
+
+
+def tray(session: Session, attachments: Sequence[Attachment] = ()) -> Tray:
+    """The tray: clips of the conversation first, then those about to be sent, the unusable ones with their sentence."""
+    items, index = [], 0
+    for clip, path in session.clips:
+        items.append(_tray_item(index, clip, path, waiting=False))
+        index += 1
+    for attachment in attachments:
+        if attachment.clip is None:
+            problem = escape(attachment.problem)
+            items.append(f'<li class="es-clip es-bad"><span class="es-badge">!</span><span>{problem}</span></li>')
+        else:
+            items.append(_tray_item(index, attachment.clip, attachment.path, waiting=True))
+            index += 1
+    if not items:
+        return Tray(f'<p class="es-tray-empty">{strings.EMPTY_TRAY}</p>', 0)
+    return Tray(f'<ul class="es-tray">{"".join(items)}</ul>', index)
+
+
+def _tray_item(index: int, clip: Clip, path: str, *, waiting: bool) -> str:
+    name, label = letter(index), escape(clip.label)
+    # Only files that Gradio keeps in its upload folder are served under this address.
+    address = escape("gradio_api/file=" + quote(Path(path).as_posix()))
+    mark = f'<span class="es-new">{strings.NOT_SENT}</span>' if waiting else ""
+    return (
+        f'<li class="es-clip{" es-pending" if waiting else ""}">{badge(index, name)}'
+        f'<button type="button" class="es-play" aria-label="{strings.PLAY.format(letter=name, name=label)}"></button>'
+        f'<div class="es-about"><span class="es-name" title="{label}">{label}</span>{mark}</div>'
+        f'<div class="es-seek" aria-hidden="true">{waveform(level_envelope(clip, ENVELOPE_BINS))}<i></i></div>'
+        f'<span class="es-seconds">{clip.seconds:.1f} s</span>'
+        f'<audio preload="none" src="{address}"></audio></li>'
+    )
