@@ -81,7 +81,7 @@ class EventEar:
     """
 
     def __init__(self, graph: bytes, tensors: Mapping[str, torch.Tensor]):
-        """Args: graph: ONNX with the pooled output; tensors: `scale`, `zero`, `classifier.weight`, `classifier.bias`."""
+        """Args: graph: ONNX with the pooled output; tensors: `scale`, `zero`, `classifier.weight` and `.bias`."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self.session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

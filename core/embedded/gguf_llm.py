@@ -55,7 +55,7 @@ def read_state(reader: gguf.GGUFReader, config: LlamaConfig) -> dict[str, torch.
     heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}
     state = {}
     for tensor in reader.tensors:
-        weight = torch.from_numpy(gguf.quants.dequantize(tensor.data, tensor.tensor_type)).float()
+        weight = torch.tensor(gguf.quants.dequantize(tensor.data, tensor.tensor_type), dtype=torch.float32)
         first, *rest = tensor.name.split(".")
         if first == "blk":
             index, kind = rest[0], rest[1]
