@@ -26,6 +26,9 @@ ATTENTION = "sdpa_lens"
 LENS = "_lens"
 """Attribute by which an attention module knows its lens."""
 
+UNKNOWN = ("softcap", "position_bias", "s_aux")
+"""Options of other attention functions that change the scores in ways the lens does not know."""
+
 
 class Lens:
     """The attention function on the text decoder of one model.
@@ -132,6 +135,7 @@ class Probe:
         assert batch == 1, "a lens observes one conversation at a time"
         assert layer not in self._weights, "a lens observes one forward at a time"
         assert not options.get("dropout"), "a lens observes no training"
+        assert not any(options.get(name) is not None for name in UNKNOWN), f"one of {UNKNOWN} changes the scores"
         boosted = layer in self._band
         output: Tensor | None = None
         if queries > 1:

@@ -17,6 +17,8 @@ from transformers import (
     Gemma3TextConfig,
     LlamaConfig,
     LlamaForCausalLM,
+    Phi4MultimodalConfig,
+    Phi4MultimodalForCausalLM,
     PreTrainedModel,
     Qwen2AudioConfig,
     Qwen2AudioEncoderConfig,
@@ -566,6 +568,29 @@ def test_the_audio_tower_keeps_its_own_attention() -> None:
     assert torch.equal(logits[:-1], wanted[:-1]) and not torch.allclose(logits[-1], wanted[-1], atol=0.01)
     reading = probe.reading()
     assert reading is not None and len(reading.weights) == 4
+
+
+def test_a_decoder_that_holds_its_towers_does_not_pass_the_attention_down() -> None:
+    torch.manual_seed(0)
+    tower = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2}
+    config = Phi4MultimodalConfig(
+        **text_sizes(),
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e4},
+        vision_config=tower | {"num_hidden_layers": 2, "image_size": 28, "patch_size": 14},
+        audio_config=tower
+        | {"num_blocks": 1, "ext_pw_out_channel": 16, "depthwise_separable_out_channel": 16}
+        | {"nemo_conv_channels": 16, "input_size": 16},
+    )
+    model = Phi4MultimodalForCausalLM(config).eval()
+    lens = Lens(model)
+    assert model.config._attn_implementation == ATTENTION
+    assert model.config.audio_config._attn_implementation == model.config.vision_config._attn_implementation == "sdpa"
+    reading = next(steps(model, lens, planned(Boost("target", 0.62)))).reading
+    assert reading is not None and reading.boosted == (1, 2)
+    assert abs(sum(reading.weights[2][4:6]) - 0.62) <= 1e-5
 
 
 def test_two_models_of_one_config_do_not_disturb_each_other() -> None:
