@@ -24,7 +24,7 @@ test: $(VENV)/installed-dev
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not here: install Python 3.11 or 3.12, or name one: make PYTHON=/path/to/python3.12"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit((3, 11) <= sys.version_info[:2] <= (3, 12) and 0 or 1)' || { echo "Earshot needs Python 3.11 or 3.12 and $(PYTHON) is $$($(PYTHON) --version): name another one: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || { echo "Earshot needs Python 3.11 or 3.12 and $(PYTHON) is $$($(PYTHON) --version): name another one: make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "No virtual environment could be made: install python3-venv, then try again."; exit 1; }
 
 $(VENV)/installed: requirements.txt | $(BIN)/python
