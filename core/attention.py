@@ -149,7 +149,7 @@ class Probe:
         assert start == 0 or options.get("sliding_window"), f"{key.shape[2]} keys where {self._keys} were announced"
         free = key.shape[2] - stop
         assert free == 0 or mask is not None or queries == stop, f"{free} keys more than the {stop} announced"
-        key, value = key[0, :, :stop].float(), value[0, :, :stop].float()
+        key = key[0, :, :stop].float()
         scaling = options.get("scaling") or head_dim**-0.5
         # the query heads of a group share a key head: one matrix product a group, no copy of keys or values
         row = (query[0, :, -1].float() * scaling).view(key.shape[0], -1, head_dim)
@@ -164,7 +164,8 @@ class Probe:
         self._weights[layer] = weights = torch.softmax(applied, -1)
         if output is not None and not boosted:
             return output
-        last = torch.bmm(weights.view(key.shape[0], -1, stop), value).view(1, 1, heads, -1).to(query.dtype)
+        weights = weights.view(key.shape[0], -1, stop)
+        last = torch.bmm(weights, value[0, :, :stop].float()).view(1, 1, heads, -1).to(query.dtype)
         if output is None:
             return last
         output[:, -1:] = last
@@ -176,24 +177,24 @@ class Probe:
         if not seen.meter:
             return None
         assert len(self._weights) == len(self._layers), "no whole forward was observed"
-        keys, clips = self._keys, seen.clip_columns
+        one_hot = seen.one_hot[: self._keys]
         boosted = tuple(layer for layer in self._layers if layer in self._band)
         rows = self._stack(self._weights, self._layers)
-        by_head = rows @ seen.one_hot[:keys]
-        by_source = by_head.mean(1)
-        spread = by_head[:, :, clips].sum(-1).std(1, correction=0)
-        profile = rows.mean((0, 1))[: seen.prompt_tokens] @ seen.profile
+        spread = (rows @ one_hot[:, seen.clip_columns].sum(1)).std(1, correction=0)
+        mean = rows.mean(1)  # heads go first: the sums by source then have 1 row a layer, not one a head
+        by_source = mean @ one_hot
+        profile = mean.mean(0)[: seen.prompt_tokens] @ seen.profile
         natural = by_source.clone()
         if boosted:
             acted = [self._layers.index(layer) for layer in boosted]
-            natural[acted] = (self._stack(self._natural, boosted) @ seen.one_hot[:keys]).mean(1)
+            natural[acted] = self._stack(self._natural, boosted).mean(1) @ one_hot
         packed = torch.cat([by_source.flatten(), natural.flatten(), spread, profile]).tolist()
         width, depth = len(seen.sources), len(self._layers)
         table = [tuple(packed[at : at + width]) for at in range(0, 2 * width * depth, width)]
         tail = packed[2 * width * depth :]
         return AttentionReading(
             sources=seen.sources,
-            tokens=seen.tokens(keys),
+            tokens=seen.tokens(self._keys),
             layers=self._layers,
             weights=tuple(table[:depth]),
             natural=tuple(table[depth:]),
@@ -204,7 +205,13 @@ class Probe:
 
     def _stack(self, rows: dict[int, Tensor], layers: tuple[int, ...]) -> Tensor:
         """(layers, heads, keys); a sliding window's rows end with the others and hold 0 before their window."""
-        return torch.stack([nn.functional.pad(rows[layer], (self._keys - rows[layer].shape[1], 0)) for layer in layers])
+        missing = [self._keys - rows[layer].shape[1] for layer in layers]
+        return torch.stack(
+            [
+                nn.functional.pad(rows[layer], (count, 0)) if count else rows[layer]
+                for layer, count in zip(layers, missing, strict=True)
+            ]
+        )
 
 
 def lens_attention(
