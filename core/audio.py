@@ -173,10 +173,15 @@ def _ffmpeg_blocks(file: BinaryIO, name: str) -> Iterator[Block]:
         with av.open(file, "r", options={"format_whitelist": CONTAINERS}) as container:
             if not container.streams.audio:
                 raise AudioError(name, "there is no sound in this file, only pictures: drop one that has sound.")
-            planar = av.AudioResampler(format="fltp")  # converts the sample format only; soxr does the rate
+            if container.streams.audio[0].codec_context is None:
+                # an unknown codec: PyAV would crash the process in `decode`
+                raise AudioError(name, f"its sound is written in a way that cannot be read here: {ADVICE}")
+            # Converts the sample format only, soxr does the rate. Packed: PyAV reads planes beyond the eighth amiss.
+            packed = av.AudioResampler(format="flt")
             for frame in container.decode(audio=0):
-                for converted in planar.resample(frame):
-                    yield converted.sample_rate, np.asarray(converted.to_ndarray(), np.float32).T
+                for converted in packed.resample(frame):
+                    samples = np.asarray(converted.to_ndarray(), np.float32)
+                    yield converted.sample_rate, samples.reshape(-1, converted.layout.nb_channels)
     except (av.FFmpegError, ValueError):
         # ValueError: PyAV's own, where rate or channels change in the middle
         raise AudioError(name, f"no sound can be read from it, it is damaged or not a sound file: {ADVICE}") from None

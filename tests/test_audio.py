@@ -214,6 +214,24 @@ def test_files_that_are_no_sound_are_refused(
     assert_refused(m4a, "damaged")
 
 
+def patched_wav(path: Path, place: int, field: bytes) -> Path:
+    content = bytearray(path.read_bytes())
+    content[place : place + len(field)] = field
+    path.write_bytes(content)
+    return path
+
+
+def test_headers_that_crash_a_library_are_refused_before_they_can(sound_file: Callable[..., Path]) -> None:
+    # Found by changing bytes at random: without a guard, each of these ends the process inside PyAV.
+    unknown_codec = patched_wav(sound_file("codec.wav", subtype="FLOAT"), 20, struct.pack("<HH", 0, 1))
+    assert_refused(unknown_codec, "cannot be read here")
+    for channels in (16, 25, 32):  # each divides the samples
+        many = patched_wav(sound_file(f"{channels}.wav", subtype="FLOAT"), 22, struct.pack("<H", channels))
+        with pytest.raises(soundfile.LibsndfileError):
+            soundfile.SoundFile(many)
+        assert read_clip(many, limits=Limits(min_seconds=0.0)).seconds == pytest.approx(0.6 / channels, abs=1e-4)
+
+
 def test_a_playlist_opens_no_other_file(sound_file: Callable[..., Path], tmp_path: Path) -> None:
     sound_file("secret.wav")
     hls, concat = tmp_path / "list.wav", tmp_path / "concat.wav"
