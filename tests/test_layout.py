@@ -113,13 +113,13 @@ def test_the_readme_draws_the_tree_as_it_is() -> None:
     assert not set(drawn) - existing, "drawn, but not there"
     assert all(drawn.values()), "each line says what its file is for"
     tops = {path.parts[0] + ("/" if len(path.parts) > 1 else "") for path in files if not path.parts[0].startswith(".")}
-    # An empty __init__.py has nothing to describe.
+    # README.md need not draw itself; an empty __init__.py has nothing to describe.
     python = {
         path.as_posix()
         for path in files
         if path.suffix == ".py" and path.parts[0] in {"core", "chat_app"} and (ROOT / path).stat().st_size > 0
     }
-    assert not (tops | python) - set(drawn), "there, but not drawn"
+    assert not (tops | python) - set(drawn) - {"README.md"}, "there, but not drawn"
 
 
 def test_a_drawn_tree_is_read_by_its_indent() -> None:
