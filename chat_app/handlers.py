@@ -1,9 +1,10 @@
 """What happens on each action of a person: values in, `View`s out. Nothing here needs a running page."""
 
+import logging
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -71,11 +72,14 @@ class Handlers:
         engine: Answers.
         uploads: The only folder files are read from.
         clock: Seconds, for the pace of updates.
+        stopping: Tabs whose running answer is to end at its next token. The answer itself ends, and nobody else
+            writes the session: Gradio's own way to cancel lets a late update overtake what Stop has shown.
     """
 
     engine: Engine
     uploads: Path
     clock: Callable[[], float] = time.monotonic
+    stopping: set[str] = field(default_factory=set)
 
     def open(self, session: Session) -> View:
         """The page as it is before anything happened."""
@@ -103,10 +107,14 @@ class Handlers:
             result.append(known[file])
         return tuple(result)
 
-    def send(self, session: Session, attachments: Sequence[Attachment], box: Box, form: Form) -> Iterator[View]:
-        """A question with its clips: streamed answer, or one sentence and everything back in the box."""
-        if session.answering:
-            return
+    def send(
+        self, tab: str, session: Session, attachments: Sequence[Attachment], box: Box, form: Form
+    ) -> Iterator[View]:
+        """A question with its clips: streamed answer, or one sentence and everything still in the box.
+
+        `tab` is any name that tells this page from others.
+        """
+        session = _settled(session)
         attached = self.attach(session, attachments, box.files)
         problem = (
             "" if box.text.strip() else strings.NO_QUESTION if attached or session.clips else strings.NOTHING_TO_SEND
@@ -123,17 +131,18 @@ class Handlers:
             question=Turn("user", (*(clip for clip, _ in usable), box.text.strip())),
             paths=tuple(path for _, path in usable),
             settings=settings,
-            notices=tuple(
+            left_out=tuple(
                 strings.LEFT_OUT.format(problem=attachment.problem)
                 for attachment in attached
                 if attachment.clip is None
             ),
         )
-        yield from self._answer(session.asked(exchange), box=Box())
+        yield from self._answer(tab, session.asked(exchange), box=Box())
 
-    def retry(self, session: Session, form: Form) -> Iterator[View]:
+    def retry(self, tab: str, session: Session, form: Form) -> Iterator[View]:
         """The last question again, with the settings as they are now."""
-        if session.answering or not session.exchanges:
+        session = _settled(session)
+        if not session.exchanges:
             return
         last = session.exchanges[-1]
         try:
@@ -142,23 +151,11 @@ class Handlers:
             yield self._still(replace(session, notice=str(error)))
             return
         again = Exchange(question=last.question, paths=last.paths, settings=settings)
-        yield from self._answer(Session(session.exchanges[:-1]).asked(again), before=session)
+        yield from self._answer(tab, Session(session.exchanges[:-1]).asked(again), before=session)
 
-    def stop(self, session: Session, box: Box) -> View:
-        """After the running answer was cancelled: what was said stays said."""
-        if not session.answering:
-            return self._still(session)
-        if not session.exchanges[-1].words.strip():
-            return self._taken_back(session, strings.STOPPED_EARLY, box)
-        return self._still(session.ended("stopped"))
-
-    def crashed(self, session: Session) -> View:
-        """After an error that is ours, not the person's: nothing is lost."""
-        if not session.answering:
-            return self._still(replace(session, notice=strings.CRASHED))
-        if not session.exchanges[-1].words.strip():
-            return self._taken_back(session, strings.CRASHED)
-        return self._still(session.ended("failed", notice=strings.CRASHED))
+    def stop(self, tab: str) -> None:
+        """Ends the answer that runs in `tab` at its next token; what was said stays said."""
+        self.stopping.add(tab)
 
     def undo(self, session: Session, box: Box) -> View:
         """Takes the last question back into the box."""
@@ -174,10 +171,13 @@ class Handlers:
         """The chat before `clear`."""
         return self._still(Session(session.cleared) if session.cleared else session)
 
-    def _answer(self, session: Session, box: Box | None = None, before: Session | None = None) -> Iterator[View]:
+    def _answer(
+        self, tab: str, session: Session, box: Box | None = None, before: Session | None = None
+    ) -> Iterator[View]:
         """Streams the answer to the last exchange.
 
         Args:
+            tab: Where it is shown.
             session: Its last exchange is asked.
             box: Content of the input box from now on.
             before: What an answer that fails without a word goes back to; by default its question goes into the box.
@@ -191,6 +191,7 @@ class Handlers:
             bubbles = view.exchange_messages(session.exchanges[-1], earlier)
             return View(session, (*past, *bubbles), view.status(info, phase))
 
+        self.stopping.discard(tab)
         yield replace(running(strings.listening(len(session.clips))), box=box)
         words, readings, shown_seconds = "", list[AttentionReading](), float("-inf")
         try:
@@ -203,19 +204,31 @@ class Handlers:
                         break
                     words += event.text
                     readings += [event.reading] if event.reading is not None else []
+                    if tab in self.stopping:
+                        session = session.heard(words, tuple(readings)).ended("stopped")
+                        break
                     if words and self.clock() - shown_seconds >= UPDATE_SECONDS:
                         session = session.heard(words, tuple(readings))
                         yield running(strings.ANSWERING)
                         shown_seconds = self.clock()
         except LalmError as error:
-            if not words.strip():
-                if before is not None:
-                    yield self._still(replace(before, notice=str(error)))
-                else:
-                    yield self._taken_back(session, strings.BACK_IN_BOX.format(problem=error))
-                return
-            session = session.heard(words, tuple(readings)).ended("failed", notice=str(error))
-        yield self._still(session)
+            session = session.heard(words, tuple(readings))
+            yield self._broken_off(session, str(error), before)
+        except Exception:
+            # A mistake of ours: the log gets all of it, the person a sentence, and the conversation goes on.
+            logging.exception("An answer broke off.")
+            session = session.heard(words, tuple(readings))
+            yield self._broken_off(session, strings.CRASHED, before)
+        else:
+            yield self._still(session)
+
+    def _broken_off(self, session: Session, sentence: str, before: Session | None) -> View:
+        """After an error in an answer: what was said stays, and a question without an answer is not lost."""
+        if session.exchanges[-1].words.strip():
+            return self._still(session.ended("failed", problem=sentence))
+        if before is not None:
+            return self._still(replace(before, notice=sentence))
+        return self._taken_back(session, strings.BACK_IN_BOX.format(problem=sentence))
 
     def _still(self, session: Session, phase: str = "") -> View:
         """Nothing is running."""
@@ -240,6 +253,11 @@ class Handlers:
             return Attachment(str(path), label, clip=read_clip(path, label))
         except AudioError as error:
             return Attachment(str(path), label, problem=str(error))
+
+
+def _settled(session: Session) -> Session:
+    """Answers wait for each other, so one that seems to run now was left behind by a breakdown."""
+    return session.ended("failed", problem=strings.CRASHED) if session.answering else session
 
 
 def _label(file: str, taken: set[str]) -> str:

@@ -39,6 +39,13 @@ def launch_options() -> dict[str, Any]:
     return {
         "theme": gr.themes.Soft(
             primary_hue="indigo", secondary_hue="indigo", neutral_hue="slate", font=FONTS, font_mono=MONO_FONTS
+        ).set(
+            block_title_background_fill="none",
+            block_title_background_fill_dark="none",
+            block_title_text_color="*body_text_color",
+            block_title_text_color_dark="*body_text_color",
+            block_title_text_size="*text_sm",
+            block_title_padding="0",
         ),
         "css_paths": HERE / "page.css",
         "allowed_paths": [str(EXAMPLES)],
@@ -61,7 +68,7 @@ def build(engine: Engine) -> gr.Blocks:
         session = gr.State(Session())
         attachments = gr.State(())
         form, weights = _sidebar(engine.info)
-        gr.HTML(f'<header class="es-header"><h1>{strings.TITLE}</h1><p>{strings.TAGLINE}</p></header>', padding=False)
+        _html(f'<header class="es-header"><h1>{strings.TITLE}</h1><p>{strings.TAGLINE}</p></header>')
         chat = gr.Chatbot(
             label=strings.CHAT_LABEL,
             show_label=False,
@@ -74,17 +81,18 @@ def build(engine: Engine) -> gr.Blocks:
             allow_tags=False,
             placeholder=strings.PLACEHOLDER,
             examples=[
-                {"text": example.question, "display_text": f"**{example.title}** {example.question}"}
+                {"text": example.question, "display_text": f"{example.title}\n{example.question}"}
                 for example in examples
             ],
             elem_id="chat",
         )
-        tray = gr.HTML(view.tray(Session()).html, js_on_load=(HERE / "player.js").read_text("utf-8"), elem_id="tray")
+        tray = _html(view.tray(Session()).html, js_on_load=(HERE / "player.js").read_text("utf-8"), elem_id="tray")
         # No `file_types`: a file that is no sound is to be refused by a sentence that names it, and only it.
         box = gr.MultimodalTextbox(
             file_count="multiple",
             sources=["upload", "microphone"],
             placeholder=strings.BOX_PLACEHOLDER,
+            label=strings.BOX_LABEL,
             show_label=False,
             lines=1,
             max_lines=6,
@@ -97,16 +105,23 @@ def build(engine: Engine) -> gr.Blocks:
             undo = gr.Button(strings.UNDO, size="sm", interactive=False, elem_id="undo")
             clear = gr.Button(strings.CLEAR, size="sm", interactive=False, elem_id="clear")
             restore = gr.Button(strings.RESTORE, size="sm", visible=False, elem_id="restore")
-        status = gr.HTML(view.status(engine.info, strings.READY), elem_id="status")
+            status = _html(view.status(engine.info, strings.READY), elem_id="status")
         shown = [session, chat, status, box, retry, undo, clear, restore]
 
         def send(
-            session: Session, attachments: tuple[Attachment, ...], content: dict[str, Any], *values: Any
+            request: gr.Request,
+            session: Session,
+            attachments: tuple[Attachment, ...],
+            content: dict[str, Any],
+            *values: Any,
         ) -> Iterator[list[Any]]:
-            yield from _stream(handlers.send(session, attachments, _box(content), _form(values)))
+            yield from _stream(handlers.send(_tab(request), session, attachments, _box(content), _form(values)))
 
-        def ask_again(session: Session, *values: Any) -> Iterator[list[Any]]:
-            yield from _stream(handlers.retry(session, _form(values)))
+        def ask_again(request: gr.Request, session: Session, *values: Any) -> Iterator[list[Any]]:
+            yield from _stream(handlers.retry(_tab(request), session, _form(values)))
+
+        def stop(request: gr.Request) -> None:
+            handlers.stop(_tab(request))
 
         def refresh(session: Session, attachments: tuple[Attachment, ...], content: dict[str, Any]) -> tuple[Any, ...]:
             attached = handlers.attach(session, attachments, _box(content).files)
@@ -120,20 +135,9 @@ def build(engine: Engine) -> gr.Blocks:
         # All answers share one place in the queue; everything else may run beside them.
         answer: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "answer", "show_progress": "hidden"}
         plain: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden"}
-        sent = box.submit(send, [session, attachments, box, *form], shown, api_name="send", **answer)
-        again = retry.click(ask_again, [session, *form], shown, api_visibility="private", **answer)
-        stopped = box.stop(
-            lambda session, content: _render(handlers.stop(session, _box(content))),
-            [session, box],
-            shown,
-            cancels=[sent, again],
-            api_visibility="private",
-            **plain,
-        )
-        for running in (sent, again):
-            running.failure(
-                lambda session: _render(handlers.crashed(session)), session, shown, api_visibility="private", **plain
-            )
+        box.submit(send, [session, attachments, box, *form], shown, api_name="send", **answer)
+        retry.click(ask_again, [session, *form], shown, api_visibility="private", **answer)
+        box.stop(stop, api_visibility="private", **plain)
         taken = undo.click(
             lambda session, content: _render(handlers.undo(session, _box(content))),
             [session, box],
@@ -149,7 +153,7 @@ def build(engine: Engine) -> gr.Blocks:
         )
         trayed = ([session, attachments, box], [attachments, tray, *weights])
         box.change(refresh, *trayed, api_visibility="private", **plain)
-        for action in (stopped, taken, cleared, restored):
+        for action in (taken, cleared, restored):
             action.then(refresh, *trayed, api_visibility="private", **plain)
         chat.example_select(begin, None, box, api_visibility="private", **plain)
     assert isinstance(demo, gr.Blocks)
@@ -165,7 +169,7 @@ def _sidebar(info: EngineInfo) -> tuple[list[gr.components.FormComponent], list[
     default = info.default
     presets = system_presets()
     with gr.Sidebar(label=strings.SETTINGS, open=False, width=330, elem_id="settings"):
-        gr.HTML(f'<h2 class="es-heading">{strings.SETTINGS}</h2>', padding=False)
+        _html(f'<h2 class="es-heading">{strings.SETTINGS}</h2>')
         with gr.Accordion(strings.BOOST_HEADING, open=True):
             method = gr.Dropdown(
                 list(strings.METHOD_NAMES),
@@ -175,7 +179,7 @@ def _sidebar(info: EngineInfo) -> tuple[list[gr.components.FormComponent], list[
                 elem_id="method",
             )
             alpha = _strength(default.boost.method, default)
-            with gr.Row(visible=default.boost.method != "off") as band:
+            with gr.Column(visible=default.boost.method != "off") as band:
                 band_from = gr.Slider(
                     0, 1, default.boost.band[0], step=0.01, label=strings.BAND_FROM_LABEL, min_width=120
                 )
@@ -265,6 +269,11 @@ def _strength(method: str, default: Settings) -> gr.Slider:
     )
 
 
+def _html(html: str, **options: Any) -> gr.HTML:
+    """HTML without Gradio's prose style; `js_on_load` is None unless given: by default Gradio listens for clicks."""
+    return gr.HTML(html, **{"apply_default_css": False, "js_on_load": None, "padding": False, **options})
+
+
 def _form(values: Sequence[Any]) -> Form:
     """The settings' values in the order of `_sidebar`."""
     method, alpha, band_from, band_to, adapter, system, temperature, max_tokens, seed, *weights = values
@@ -280,6 +289,11 @@ def _form(values: Sequence[Any]) -> Form:
         seed=seed,
         clip_weights=tuple(weights),
     )
+
+
+def _tab(request: gr.Request) -> str:
+    """A name for the page that asks, the same as long as it is open."""
+    return str(request.session_hash)
 
 
 def _box(content: dict[str, Any] | None) -> Box:
@@ -316,8 +330,5 @@ def _render(shown: View, *, buttons: bool = True) -> list[Any]:
 
 
 def _bubble(message: Message) -> dict[str, Any]:
-    content = [
-        gr.HTML(part.html, js_on_load=None, render=False) if isinstance(part, Card) else part
-        for part in message.content
-    ]
+    content = [_html(part.html, render=False) if isinstance(part, Card) else part for part in message.content]
     return {"role": message.role, "content": content}

@@ -101,8 +101,8 @@ def _clip_row(summary: Summary, index: int, clip: Clip, largest: float, levels: 
 def _heat_legend() -> str:
     stops = ",".join(cividis(step / 6) for step in range(7))
     return (
-        f'<p class="es-legend">{strings.HEAT_LEGEND}: {strings.LOW} '
-        f'<i style="background:linear-gradient(90deg,{stops})"></i> {strings.HIGH}</p>'
+        f'<p class="es-legend">{strings.HEAT_LEGEND}: <span>{strings.LOW} '
+        f'<i style="background:linear-gradient(90deg,{stops})"></i> {strings.HIGH}</span></p>'
     )
 
 

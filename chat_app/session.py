@@ -42,23 +42,25 @@ class Exchange:
         question: The user's turn, clips first.
         paths: Uploaded file of each clip of the question, for playing it.
         settings: As they were when it was asked.
-        notices: Sentences on what went wrong, unescaped.
+        left_out: A sentence for each file of the message that could not be used, unescaped.
         words: The answer so far.
         readings: One a token while answering; reduced to `summary` at the end.
         summary: Where the model attended; None before the end, and for an engine that reads no attention.
         stats: What the answer cost; None where it did not end by itself.
         ending: How it ended.
+        problem: The sentence that says why it broke off, unescaped, or empty.
     """
 
     question: Turn
     paths: tuple[str, ...]
     settings: Settings
-    notices: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     words: str = ""
     readings: tuple[AttentionReading, ...] = ()
     summary: Summary | None = None
     stats: Stats | None = None
     ending: Ending = "answering"
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,20 +108,12 @@ class Session:
         assert self.answering, "only a running answer grows"
         return self._with_last(replace(self.exchanges[-1], words=words, readings=readings))
 
-    def ended(self, ending: Ending, stats: Stats | None = None, notice: str = "") -> "Session":
+    def ended(self, ending: Ending, stats: Stats | None = None, problem: str = "") -> "Session":
         """With the last answer closed: its readings reduced to a summary."""
         assert self.answering, "an answer ends once"
         last = self.exchanges[-1]
-        return self._with_last(
-            replace(
-                last,
-                ending=ending,
-                stats=stats,
-                readings=(),
-                summary=summarise(last.readings),
-                notices=(*last.notices, notice) if notice else last.notices,
-            )
-        )
+        summary = summarise(last.readings)
+        return self._with_last(replace(last, ending=ending, stats=stats, readings=(), summary=summary, problem=problem))
 
     def without_last(self) -> tuple["Session", Box]:
         """With the last exchange taken back, and what to put into the input box for it."""

@@ -6,7 +6,8 @@ TITLE = "Earshot"
 TAGLINE = "Drop a few sounds, ask what they have in common, and see where the model attended."
 
 # Input
-BOX_PLACEHOLDER = "Ask a question about your clips"
+BOX_LABEL = "Question"
+BOX_PLACEHOLDER = "Ask about your clips"
 EMPTY_TRAY = "Drop sound files into the box below, or record some. Each gets a letter to ask by."
 NOT_SENT = "not sent yet"
 NO_QUESTION = "Type a question about the clips, then send."
@@ -23,8 +24,7 @@ PLACEHOLDER = (
     '<p class="es-muted">Begin with an example. Its spoken clips are synthetic.</p></div>'
 )
 NO_WORDS = "The model ended its answer without a word: ask in another way."
-CRASHED = "Something broke inside Earshot; the log has the details. Your conversation is kept: ask again."
-STOPPED_EARLY = "Stopped before the first word. Your question is back in the box."
+CRASHED = "Something broke inside Earshot, the log has the details: ask again."
 BACK_IN_BOX = "{problem} Your question and clips are back in the box."
 TAKEN_BACK = "Taken back into the box."
 CLEARED = "Cleared. “Bring back” undoes it."
@@ -41,7 +41,7 @@ BOOSTED_WITH = "boost {method} {alpha:g}"
 WITH_ADAPTER = "adapter {adapter}"
 
 # Buttons
-RETRY, UNDO, CLEAR, RESTORE = "Ask again", "Take back", "Clear", "Bring back"
+RETRY, UNDO, CLEAR, RESTORE = "Retry", "Undo", "Clear", "Bring back"
 PLAY = "Play clip {letter}, {name}"
 SEEK = "Position in clip {letter}"
 
@@ -76,7 +76,7 @@ SHARE_OF_AUDIO = "share of attention on audio"
 LIFT = "{lift:.2f}× per token"
 LIFT_INFO = "1.00× is what the number of audio tokens alone would give"
 NATURAL = "{percent} before the boost"
-EXPECTED = "mark: share of tokens, {percent}"
+EXPECTED = "mark at {percent}: equal attention to every token"
 STACK_LABEL = "Attention by source, adding to 100 %: {parts}."
 STACK_HEADING = "All sources"
 SOURCES = {

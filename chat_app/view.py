@@ -81,14 +81,20 @@ def exchange_messages(exchange: Exchange, earlier: Sequence[Clip]) -> tuple[Mess
     )
     chips = f'<div class="es-chips">{chips}</div>' if chips else ""
     question = f'<div class="es-question">{chips}<p>{escape(exchange.question.text)}</p></div>'
-    bubbles = [Message("user", (Card(question),))]
+    bubbles = [Message("user", (Card(question),)), *map(_notice, exchange.left_out)]
     if exchange.ending == "answering":
-        bubbles += [_notice(notice) for notice in exchange.notices]
-        return (*bubbles, Message("assistant", (exchange.words or Card('<span class="es-waiting"></span>'),)))
+        return (*bubbles, Message("assistant", (inert(exchange.words) or Card('<span class="es-waiting"></span>'),)))
     card = meter.card(exchange.summary, (*earlier, *exchange.question.clips))
     footer = Card(f'<p class="es-cost">{escape(cost(exchange))}</p>')
-    answer = (exchange.words,) if exchange.words.strip() else (Card(f"<p>{escape(strings.NO_WORDS)}</p>"),)
-    return (*bubbles, Message("assistant", (*answer, Card(card), footer)), *map(_notice, exchange.notices))
+    silence = strings.NO_WORDS if exchange.ending in {"stop", "length"} else ""
+    answer = inert(exchange.words) if exchange.words.strip() else Card(f"<p>{silence}</p>")
+    problem = (_notice(exchange.problem),) if exchange.problem else ()
+    return (*bubbles, Message("assistant", (answer, Card(card), footer)), *problem)
+
+
+def inert(markdown: str) -> str:
+    """A model's words as Markdown in which no HTML and no image is left: an image's address would be fetched."""
+    return markdown.replace("<", "&lt;").replace("![", "!\\[")
 
 
 def _notice(sentence: str) -> Message:
@@ -156,7 +162,7 @@ def _tray_item(index: int, clip: Clip, path: str, *, waiting: bool) -> str:
         f'<li class="es-clip{" es-pending" if waiting else ""}">{badge(index, name)}'
         f'<button type="button" class="es-play" aria-label="{strings.PLAY.format(letter=name, name=label)}"></button>'
         f'<div class="es-about"><span class="es-name" title="{label}">{label}</span>{mark}</div>'
-        f'<div class="es-seek" aria-hidden="true">{waveform(level_envelope(clip, ENVELOPE_BINS))}<i></i></div>'
         f'<span class="es-seconds">{clip.seconds:.1f} s</span>'
+        f'<div class="es-seek" aria-hidden="true">{waveform(level_envelope(clip, ENVELOPE_BINS))}<i></i></div>'
         f'<audio preload="none" src="{address}"></audio></li>'
     )
