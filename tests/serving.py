@@ -1,0 +1,38 @@
+"""A page served from this process, as `app.py` serves it, that leaves nothing open behind."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest import mock
+
+from chat_app import build, launch_options
+from core.engine import Engine
+
+
+@contextmanager
+def served(engine: Engine) -> Iterator[str]:
+    """The address of the page of `engine`, on a free port of this machine."""
+    with loops_closed():
+        demo = build(engine)
+        address = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())[1]
+        try:
+            yield address
+        finally:
+            demo.close()
+
+
+@contextmanager
+def loops_closed() -> Iterator[None]:
+    """Closes the event loops Gradio opens in the main thread for its locks, and then forgets."""
+    opened = []
+    create = asyncio.new_event_loop
+
+    def remember() -> asyncio.AbstractEventLoop:
+        opened.append(create())
+        return opened[-1]
+
+    with mock.patch.object(asyncio, "new_event_loop", remember):
+        yield
+    asyncio.set_event_loop(None)
+    for loop in opened:
+        loop.close()

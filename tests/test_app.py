@@ -1,0 +1,158 @@
+"""The program and the page's wiring: what it serves, what it refuses, how it fails."""
+
+import json
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from chat_app import build, launch_options
+from chat_app.layout import EXAMPLES, STRENGTHS
+from core.audio import read_clip
+from core.fake import FakeEngine
+from core.texts import example_conversations, system_presets
+from core.types import METHODS, Boost
+from tests.serving import loops_closed, served
+
+ROOT = Path(__file__).parent.parent
+
+# The server's threads live under the test's filters, and Gradio uses what pandas is about to drop.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def engine() -> FakeEngine:
+    return FakeEngine(delay_seconds=0)
+
+
+@pytest.fixture(scope="module")
+def address(engine: FakeEngine) -> Iterator[str]:
+    """A running page."""
+    with served(engine) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[gr.Blocks]:
+    """A page that is not running."""
+    with loops_closed():
+        yield build(FakeEngine())
+
+
+def call(address: str, text: str, path: str) -> str:
+    """Asks through the page's API with a file the caller names; the events as text."""
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    weights = [1] * FakeEngine().info.max_clips
+    fields = [{"text": text, "files": [file]}, "off", 0.1, 0.36, 0.71, "", "", 0, 20, 0, *weights]
+    request = urllib.request.Request(
+        f"{address}gradio_api/call/send",
+        json.dumps({"data": fields}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request) as answer:
+        event = json.load(answer)["event_id"]
+    with urllib.request.urlopen(f"{address}gradio_api/call/send/{event}") as answer:
+        return answer.read().decode()
+
+
+def test_it_listens_on_this_machine_only_and_the_page_is_there(address: str) -> None:
+    assert address.startswith("http://127.0.0.1:")
+    with urllib.request.urlopen(address) as page:
+        assert b"Earshot" in page.read()
+
+
+def test_an_uploaded_file_is_answered_and_any_other_path_is_refused(address: str, engine: FakeEngine) -> None:
+    boundary = "----earshot"
+    sound = (EXAMPLES / "piano_a4.flac").read_bytes()
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="piano_a4.flac"\r\n\r\n'
+    body = head.encode() + sound + f"\r\n--{boundary}--\r\n".encode()
+    upload = urllib.request.Request(
+        f"{address}gradio_api/upload", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+    )
+    with urllib.request.urlopen(upload) as answer:
+        path = json.load(answer)[0]
+    assert "event: complete" in call(address, "Which note?", path)
+    assert len(engine.asked) == 1
+    assert engine.asked[0][0].clips == (read_clip(EXAMPLES / "piano_a4.flac"),)
+
+    for foreign in (str(EXAMPLES / "dog_bark.flac"), str(ROOT / "app.py"), "/etc/hostname"):
+        assert "event: error" in call(address, "Which note?", foreign)
+    assert len(engine.asked) == 1
+
+
+def test_files_outside_the_uploads_are_not_served(address: str) -> None:
+    for path in ("/etc/hostname", str(ROOT / "pyproject.toml")):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{address}gradio_api/file={path}")
+        assert refused.value.code == 403
+        refused.value.close()
+
+
+def test_the_page_reports_and_shares_nothing(demo: gr.Blocks) -> None:
+    assert demo.analytics_enabled is False
+    assert demo.delete_cache == (3600, 86400)
+    options = launch_options()
+    assert options["share"] is False and options["run_history"] is False
+    assert options["max_file_size"]
+    chat = next(block for block in demo.blocks.values() if type(block).__name__ == "Chatbot")
+    assert chat.buttons == [] and chat.sanitize_html is True
+
+
+def test_answers_share_one_place_in_the_queue(demo: gr.Blocks) -> None:
+    running = [fn for fn in demo.fns.values() if fn.concurrency_id == "answer"]
+    assert len(running) == 2, "send and retry"
+    assert {fn.concurrency_limit for fn in running} == {1}
+
+
+def test_every_method_has_a_range_of_strengths_the_boost_takes() -> None:
+    assert set(STRENGTHS) == set(METHODS)
+    for method, (low, high, step, first) in STRENGTHS.items():
+        assert low <= first <= high and step > 0
+        for alpha in (low, first, high):
+            Boost(method, alpha)
+
+
+def test_examples_are_shipped_and_can_be_heard() -> None:
+    conversations = example_conversations()
+    assert len(conversations) >= 6
+    for example in conversations:
+        assert example.question.endswith(("?", "."))
+        for name in example.files:
+            assert read_clip(EXAMPLES / name).seconds > 0.5
+
+
+def test_the_first_system_prompt_is_the_models_own() -> None:
+    first, *others = system_presets()
+    assert first.text == ""
+    assert all(preset.text for preset in others)
+    assert len({preset.name for preset in (first, *others)}) == 1 + len(others)
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "app.py", *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_the_program_says_what_it_loaded_and_where_it_is() -> None:
+    with start("--model", "fake", "--share", "never") as program:
+        try:
+            lines = [program.stdout.readline(), program.stdout.readline()]
+        finally:
+            program.terminate()
+    assert lines[0] == "fake, fp32: no model is loaded.\n"
+    assert re.fullmatch(r"Loaded in \d+\.\d s: http://127\.0\.0\.1:\d+/\n", lines[1])
+
+
+def test_a_model_that_cannot_be_had_is_one_sentence_and_exit_2() -> None:
+    with start("--model", "embedded", "--precision", "nf4") as program:
+        _, errors = program.communicate()
+    assert program.returncode == 2
+    assert errors.endswith("leave out --precision nf4.\n")
+    assert "Traceback" not in errors
