@@ -6,6 +6,7 @@ as it was found: the boost, the meter and the adapter are chosen anew for every 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from tokenizers.decoders import DecodeStream
@@ -13,8 +14,9 @@ from torch import Tensor
 from transformers import DynamicCache, LogitsProcessorList, TemperatureLogitsWarper, TopPLogitsWarper
 
 from core.adapter import Adapters
-from core.attention import Lens, Observation
+from core.attention import Lens
 from core.families.family import Loaded
+from core.observation import Observation
 from core.types import Settings, Token
 
 
@@ -22,7 +24,7 @@ from core.types import Settings, Token
 class End:
     """Why the loop ended, for `Done`."""
 
-    reason: str
+    reason: Literal["stop", "length"]
 
 
 @torch.inference_mode()
@@ -94,5 +96,5 @@ class Chooser:
         """One token id from logits of shape (vocabulary,)."""
         if self.greedy:
             return int(logits.argmax())
-        warped = self.warpers(torch.empty(0), logits[None])
+        warped = self.warpers(torch.empty(0, dtype=torch.long), logits[None])  # type: ignore[arg-type]
         return int(torch.multinomial(warped.softmax(-1), 1, generator=self.generator))

@@ -7,10 +7,11 @@ import torch
 
 from core import decode, prompt
 from core.adapter import Adapters
-from core.attention import Lens, Observation
+from core.attention import Lens
 from core.engine import EngineInfo
 from core.errors import ConversationError, EngineError, SettingsError
 from core.families.family import Family, Loaded
+from core.observation import Observation
 from core.types import Conversation, Done, Event, Settings, Stats, Token
 
 
@@ -68,7 +69,7 @@ class Lalm:
                 f"start a new conversation, or use fewer or shorter clips."
             )
         with torch.inference_mode():
-            rows = built.embed(prompt.Embedding(loaded.model.get_input_embeddings().weight))
+            rows = built.embed(loaded.embed_tokens)
             observation = Observation.of(
                 built.spans,
                 [clip.seconds for clip in clips],

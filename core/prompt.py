@@ -8,7 +8,7 @@ compares them with the processor's.
 
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -22,6 +22,9 @@ from core.types import Clip, Conversation, Role, Span, Turn, letter
 
 PROMPTS = Path(__file__).parent.parent / "prompts"
 ANNOUNCEMENT: str = tomllib.loads((PROMPTS / "clips.toml").read_text())["announcement"]
+
+EmbedTokens = Callable[[Sequence[int]], Tensor]
+"""Ids (tokens,) -> rows (tokens, hidden)."""
 
 # Private-use characters: in no vocabulary's control tokens, and removed from what people write.
 MARK = "\ue000{}\ue001"
@@ -66,27 +69,15 @@ class Prompt:
             start = stop
         return tuple(spans)
 
-    def embed(self, embeddings: "Embedding") -> Tensor:
+    def embed(self, embed_tokens: EmbedTokens) -> Tensor:
         """Input rows for the decoder, shape (1, tokens, hidden), the clips' rows in their places."""
-        rows = embeddings(self.ids).clone()
+        rows = embed_tokens(self.ids).clone()
         start = 0
         for segment in self.segments:
             if segment.clip is not None:
                 rows[start : start + len(segment.ids)] = self.clips[segment.clip].rows.to(rows)
             start += len(segment.ids)
         return rows[None]
-
-
-class Embedding:
-    """Looks up token embeddings; a seam so that this module needs no model."""
-
-    def __init__(self, table: Tensor):
-        """Args: table: shape (vocabulary, hidden)."""
-        self.table = table
-
-    def __call__(self, ids: Sequence[int]) -> Tensor:
-        """Ids (tokens,) -> rows (tokens, hidden)."""
-        return self.table[list(ids)]
 
 
 def build(
@@ -149,11 +140,12 @@ def _segments(
 ) -> Iterator[Segment]:
     """Cuts the rendered template at marks and audio tokens. The pieces between belong to the template."""
     placeholder = tokenizer.convert_tokens_to_ids(family.audio_token)
+    assert isinstance(placeholder, int)
     next_clip = 0
     for index, piece in enumerate(PIECES.split(rendered)):
         if index % 2:
             text, source, role = texts[int(piece)]
-            if ids := tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]:
+            if ids := tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True):
                 yield Segment(tuple(ids), source, role)
             continue
         for order, template in enumerate(piece.split(family.audio_token)):
@@ -161,5 +153,5 @@ def _segments(
                 count = len(clips[next_clip].rows)
                 yield Segment((placeholder,) * count, f"clip {letter(next_clip)}", clip=next_clip)
                 next_clip += 1
-            if ids := tokenizer(template, add_special_tokens=False)["input_ids"]:
+            if ids := tokenizer.encode(template, add_special_tokens=False):
                 yield Segment(tuple(ids), "template")

@@ -32,8 +32,7 @@ def built(engine: Lalm, conversation: Conversation, system: str = "") -> prompt.
 
 
 def rows_of(engine: Lalm, conversation: Conversation) -> torch.Tensor:
-    return built(engine, conversation).embed(
-        prompt.Embedding(engine.loaded.model.get_input_embeddings().weight.detach())
+    return built(engine, conversation).embed(engine.loaded.embed_tokens).detach()
     )
 
 

@@ -67,7 +67,7 @@ def test_the_rows_are_what_the_model_itself_would_have_used() -> None:
             input_features=features["input_features"],
             feature_attention_mask=features["attention_mask"],
         ).logits
-        rows = made.embed(prompt.Embedding(loaded.model.get_input_embeddings().weight))
+        rows = made.embed(loaded.embed_tokens)
         ours = loaded.model(inputs_embeds=rows).logits
     torch.testing.assert_close(ours, expected, atol=1e-4, rtol=1e-4)
 

@@ -76,8 +76,8 @@ def untrained() -> Assembled:
     archive, class_map = fetched[parts.EVENT]
     names = [row["display_name"] for row in csv.DictReader(io.StringIO(class_map.read_text()))]
     joiner = Joiner(model.config.hidden_size)
-    token_ids = {name: tokenizer(" " + name.lower(), add_special_tokens=False)["input_ids"] for name in names}
-    rows, center = class_rows(names, model.get_input_embeddings().weight.detach(), token_ids)
+    token_ids = {name: tokenizer.encode(" " + name.lower(), add_special_tokens=False) for name in names}
+    rows, center = class_rows(names, model.model.embed_tokens.weight.detach(), token_ids)
     joiner.load_state_dict({**joiner.state_dict(), "classes": rows, "center": center, "offsets": class_offsets(names)})
     graph, tensors = _event_graph(archive)
     speech = whisper_encoder_state(fetched[parts.SPEECH][0])
@@ -95,7 +95,7 @@ def add_learnt(model: LlamaForCausalLM, joiner: Joiner, weights: Path = WEIGHTS)
 def _assemble(fetched: dict[parts.Part, tuple[Path, ...]], folder: Path) -> None:
     model, tokenizer, ears, joiner = untrained()
     model = add_learnt(model, joiner)
-    model.to(torch.bfloat16).save_pretrained(folder)
+    model.bfloat16().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     save_file(joiner.state_dict(), folder / "joiner.safetensors")
     graph, tensors = _event_graph(fetched[parts.EVENT][0])

@@ -62,7 +62,7 @@ class SpeechEar(torch.nn.Module):
         # The last window of a clip may be a few samples long; the mel spectrogram needs half an FFT window.
         samples = np.pad(samples, (0, max(0, 400 - len(samples))))
         mel = self.features(
-            samples, sampling_rate=SAMPLING_RATE_HZ, padding=False, truncation=False, return_tensors="pt"
+            samples, sampling_rate=SAMPLING_RATE_HZ, padding="longest", truncation=False, return_tensors="pt"
         )["input_features"]
         encoder = self.encoder
         hidden = torch.nn.functional.gelu(encoder.conv1(mel.to(encoder.conv1.weight.dtype)))
@@ -71,7 +71,8 @@ class SpeechEar(torch.nn.Module):
         for layer in encoder.layers:
             output = layer(hidden, None)
             hidden = output[0] if isinstance(output, tuple) else output
-        return encoder.layer_norm(hidden)[0]
+        frames: torch.Tensor = encoder.layer_norm(hidden)[0]
+        return frames
 
 
 class EventEar:

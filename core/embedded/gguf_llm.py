@@ -4,6 +4,7 @@ transformers can read GGUF too, but takes four times as long and needs the file 
 """
 
 from pathlib import Path
+from typing import Any
 
 import gguf
 import torch
@@ -27,7 +28,7 @@ CONTROL = 3  # gguf.TokenType.CONTROL: tokens such as <|im_start|>
 def read_config(reader: gguf.GGUFReader) -> LlamaConfig:
     """The architecture, from the file's metadata."""
 
-    def value(key: str) -> int:
+    def value(key: str) -> Any:
         return reader.fields[f"llama.{key}"].contents()
 
     return LlamaConfig(
@@ -52,7 +53,7 @@ def read_state(reader: gguf.GGUFReader, config: LlamaConfig) -> dict[str, torch.
 
     llama.cpp stores q and k with the halves of each head interleaved for its rotary embedding; that is undone here.
     """
-    heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}
+    heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads or config.num_attention_heads}
     state = {}
     for tensor in reader.tensors:
         weight = torch.tensor(gguf.quants.dequantize(tensor.data, tensor.tensor_type), dtype=torch.float32)

@@ -32,6 +32,10 @@ class Joiner(nn.Module):
     residual on the event tokens and the speech projector.
     """
 
+    classes: Tensor
+    offsets: Tensor
+    center: Tensor
+
     def __init__(self, hidden: int):
         """Args: hidden: width of the language model."""
         super().__init__()
@@ -58,7 +62,8 @@ class Joiner(nn.Module):
         frames = heard.speech.to(self.speech_in.weight.dtype)
         frames = nn.functional.pad(frames, (0, 0, 0, -len(frames) % FRAMES_PER_TOKEN))
         stacked = frames.reshape(-1, SPEECH_WIDTH * FRAMES_PER_TOKEN)
-        return self.center + self.speech_out(nn.functional.gelu(self.speech_in(self.speech_norm(stacked))))
+        projected: Tensor = self.speech_out(nn.functional.gelu(self.speech_in(self.speech_norm(stacked))))
+        return self.center + projected
 
     def event_tokens(self, heard: Heard) -> Tensor:
         """Rows of 0.96 s each, then one of the whole clip."""

@@ -39,6 +39,11 @@ class Loaded:
     tokenizer: PreTrainedTokenizerBase
     hearing: Any
 
+    def embed_tokens(self, ids: Sequence[int]) -> Tensor:
+        """Input embeddings of tokens, shape (tokens, hidden)."""
+        table: Tensor = self.model.get_input_embeddings().weight  # type: ignore[assignment]
+        return table[list(ids)]
+
 
 @dataclass(frozen=True)
 class Family:

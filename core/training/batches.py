@@ -8,7 +8,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from core.families.family import EncodedClip, Family
-from core.prompt import Embedding, Prompt, build
+from core.prompt import EmbedTokens, Prompt, build
 from core.types import Clip, Conversation, Turn
 
 Encode = Callable[[Clip], EncodedClip]
@@ -49,11 +49,11 @@ def collate(
     encode: Encode,
     family: Family,
     tokenizer: PreTrainedTokenizerBase,
-    embedding: Embedding,
+    embed_tokens: EmbedTokens,
 ) -> Batch:
     """One batch of whole conversations."""
     prompts = [build(c, [encode(clip) for clip in c.clips], family, tokenizer) for c in conversations]
-    rows = [prompt.embed(embedding)[0] for prompt in prompts]
+    rows = [prompt.embed(embed_tokens)[0] for prompt in prompts]
     targets = [target for index, prompt in enumerate(prompts) for target in _targets(index, prompt)]
     sample, position, target, weight = zip(*targets, strict=True)
     return Batch(

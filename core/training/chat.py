@@ -3,9 +3,10 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 ANSWER_TOKENS = 96
 BATCH = 24
@@ -13,11 +14,11 @@ BATCH = 24
 
 @torch.inference_mode()
 def own_answers(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], cache: Path
+    model: Any, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], cache: Path
 ) -> list[tuple[str, str]]:
     """(prompt, greedy answer) pairs; kept in `cache`, which is read when it holds the same prompts.
 
-    An answer cut by the token limit ends at its last whole sentence.
+    An answer cut by the token limit ends at its last whole sentence. `model` is any transformers model that generates.
     """
     if cache.exists():
         pairs = [(prompt, answer) for prompt, answer in json.loads(cache.read_text())]

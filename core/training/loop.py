@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from core.training.corpus import Corpus
 from core.training.questions import draw, read_chat_prompts
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
@@ -21,7 +21,6 @@ from core.embedded.ears import Ears, Heard
 from core.embedded.joiner import Joiner, has_voice, token_seconds
 from core.families.embedded import FAMILY
 from core.families.family import EncodedClip
-from core.prompt import Embedding
 from core.training import align, metrics
 from core.training.batches import Batch, collate, conversation_of
 from core.training.chat import own_answers
@@ -40,11 +39,22 @@ GRADIENT_NORM = 1.0
 class Trainee:
     """What is being trained, the language model with its LoRA and the projectors, and the ears, which stay."""
 
-    model: torch.nn.Module
+    model: PeftModel
     tokenizer: PreTrainedTokenizerBase
     ears: Ears
     joiner: Joiner
-    embedding: Embedding
+    table: Tensor
+
+    def embed_tokens(self, ids: Sequence[int]) -> Tensor:
+        """Input embeddings, shape (tokens, hidden)."""
+        return self.table[list(ids)]
+
+    @property
+    def language_model(self) -> LlamaForCausalLM:
+        """The model inside PEFT's wrapper."""
+        inside = self.model.get_base_model()
+        assert isinstance(inside, LlamaForCausalLM)
+        return inside
 
     def encode(self, clip: Clip) -> EncodedClip:
         """One clip, with gradients to the projectors where they are trained."""
@@ -63,20 +73,14 @@ class Trainee:
     def _losses(self, batch: Batch) -> Tensor:
         """Cross entropy of each target, shape (targets,); the head runs on their positions alone."""
         with torch.autocast("cpu", torch.bfloat16):
-            hidden = decoder_of(self.model)(inputs_embeds=batch.rows, attention_mask=batch.mask, use_cache=False)
-            logits = hidden.last_hidden_state[batch.sample, batch.position] @ self.embedding.table.T
+            hidden = self.language_model.model(inputs_embeds=batch.rows, attention_mask=batch.mask, use_cache=False)
+            logits = hidden.last_hidden_state[batch.sample, batch.position] @ self.table.T
         return torch.nn.functional.cross_entropy(logits.float(), batch.target, reduction="none")
 
 
 def detached(heard: Heard) -> Heard:
     """The ears run in inference mode; autograd needs ordinary tensors."""
     return Heard(heard.speech.clone(), heard.pooled.clone(), heard.logits.clone())
-
-
-def decoder_of(model: torch.nn.Module) -> torch.nn.Module:
-    """The decoder inside a causal language model, with or without PEFT around it."""
-    language_model: LlamaForCausalLM = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return language_model.get_decoder()
 
 
 def run(recipe: Recipe) -> dict[str, object]:
@@ -98,7 +102,7 @@ def run(recipe: Recipe) -> dict[str, object]:
         joiner.load_state_dict(load_file(Path(recipe.start) / "joiner.safetensors"), strict=False)
     corpus = Corpus.read(Path(recipe.corpus), "train", recipe.tiers)
     if recipe.stage == "align":
-        _align(recipe, corpus, ears, joiner, tokenizer, model.get_input_embeddings().weight.detach())
+        _align(recipe, corpus, ears, joiner, tokenizer, model.model.embed_tokens.weight.detach())
         results: dict[str, object] = {}
     else:
         trainee = _trainee(recipe, model, tokenizer, ears, joiner)
@@ -107,7 +111,7 @@ def run(recipe: Recipe) -> dict[str, object]:
         dev = Corpus.read(Path(recipe.corpus), "dev", ("permissive", "share-alike", "gpl"))
         results = {"adapter on": metrics.accuracy(trainee, dev, recipe.dev_questions)}
         if recipe.stage == "discriminative":
-            with trainee.model.disable_adapter():  # type: ignore[operator]
+            with trainee.model.disable_adapter():
                 results["adapter off"] = metrics.accuracy(trainee, dev, recipe.dev_questions)
         name = "discriminative" if recipe.stage == "discriminative" else "base"
         _save_lora(trainee.model, out / name)
@@ -119,24 +123,23 @@ def run(recipe: Recipe) -> dict[str, object]:
 def _trainee(
     recipe: Recipe, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, ears: Ears, joiner: Joiner
 ) -> Trainee:
-    model.to(torch.bfloat16)
-    table = model.get_input_embeddings().weight.detach()
+    model.bfloat16()
+    table = model.model.embed_tokens.weight.detach()
     config = LoraConfig(
         r=recipe.rank, lora_alpha=2 * recipe.rank, target_modules=LORA_TARGETS, lora_dropout=0.0, task_type="CAUSAL_LM"
     )
     wrapped = get_peft_model(model, config)
     joiner.requires_grad_(recipe.stage == "base")
-    return Trainee(wrapped, tokenizer, ears, joiner, Embedding(table))
+    return Trainee(wrapped, tokenizer, ears, joiner, table)
 
 
 def _train(recipe: Recipe, corpus: Corpus, trainee: Trainee) -> None:
     out = Path(recipe.out)
     rng = np.random.default_rng(recipe.seed)
-    language_model = trainee.model.get_base_model()  # type: ignore[operator]
     chat: list[tuple[str, str]] = []
     if recipe.chat_share:
-        with trainee.model.disable_adapter():  # type: ignore[operator]
-            chat = own_answers(language_model, trainee.tokenizer, read_chat_prompts(), out.parent / "chat.json")
+        with trainee.model.disable_adapter():
+            chat = own_answers(trainee.language_model, trainee.tokenizer, read_chat_prompts(), out.parent / "chat.json")
     parameters = _trainable(trainee)
     optimizer = torch.optim.AdamW(
         [
@@ -188,7 +191,7 @@ def _batches(
         drawn.sort(key=lambda c: sum(clip.seconds for clip in c.clips) * 5 + sum(len(t.text) for t in c.turns) / 4)
         for index in rng.permutation(BATCHES_SORTED_TOGETHER):
             chosen = drawn[index * recipe.batch : (index + 1) * recipe.batch]
-            yield collate(chosen, trainee.encode, FAMILY, trainee.tokenizer, trainee.embedding)
+            yield collate(chosen, trainee.encode, FAMILY, trainee.tokenizer, trainee.embed_tokens)
 
 
 def _conversation(
@@ -218,7 +221,7 @@ def _align(
     index = {word: position for position, word in enumerate(vocabulary)}
     ids = [tokenizer(" " + word, add_special_tokens=False)["input_ids"] for word in vocabulary]
     center = joiner.center.clone()
-    words = align.word_rows(vocabulary, table, center, ids)
+    targets = align.word_rows(vocabulary, table, center, ids)
     optimizer = torch.optim.AdamW([p for p in joiner.parameters() if p.requires_grad], weight_decay=0.01)
     running = math.nan
     for step in range(recipe.steps):
@@ -227,7 +230,7 @@ def _align(
         chosen = [clips[i] for i in rng.integers(len(clips), size=recipe.batch)]
         # A voice is aligned through its speech tokens, everything else through its event tokens.
         rows = [joiner.speech_tokens(h) if has_voice(h) else joiner.event_tokens(h) for h, _ in chosen]
-        loss = align.alignment_loss(rows, [[index[w] for w in found] for _, found in chosen], words, center)
+        loss = align.alignment_loss(rows, [[index[w] for w in found] for _, found in chosen], targets, center)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -255,9 +258,9 @@ def _save_joiner(joiner: Joiner, out: Path) -> None:
     save_file(state, out / "joiner.safetensors")
 
 
-def _save_lora(model: torch.nn.Module, folder: Path) -> None:
+def _save_lora(model: PeftModel, folder: Path) -> None:
     """A PEFT folder in float16 that names no path of this machine."""
-    model.save_pretrained(folder)  # type: ignore[operator]
+    model.save_pretrained(str(folder))
     file = folder / "adapter_model.safetensors"
     save_file({name: tensor.half() for name, tensor in load_file(file).items()}, file)
     config = json.loads((folder / "adapter_config.json").read_text())

@@ -13,7 +13,6 @@ from transformers import PreTrainedTokenizerBase
 
 from core.families.embedded import FAMILY
 from core.families.family import EncodedClip
-from core.prompt import Embedding
 from core.training.batches import Batch, collate, conversation_of
 from core.types import Clip
 
@@ -22,11 +21,13 @@ class Model(Protocol):
     """What is asked of the model under test."""
 
     tokenizer: PreTrainedTokenizerBase
-    embedding: Embedding
-    model: torch.nn.Module
 
     def encode(self, clip: Clip) -> EncodedClip:
         """Rows of one clip."""
+        ...
+
+    def embed_tokens(self, ids: Sequence[int]) -> Tensor:
+        """Input embeddings."""
         ...
 
     def log_likelihoods(self, batch: Batch) -> Tensor:
@@ -48,7 +49,7 @@ def accuracy(
             (exchange,) = sample.exchanges
             encoded = {clip: model.encode(clip) for clip in sample.clips}
             asked = [conversation_of(sample.clips, [(exchange.question, choice)]) for choice in exchange.choices]
-            batch = collate(asked, encoded.__getitem__, FAMILY, model.tokenizer, model.embedding)
+            batch = collate(asked, encoded.__getitem__, FAMILY, model.tokenizer, model.embed_tokens)
             best = int(model.log_likelihoods(batch).argmax())
             right += exchange.choices[best] == exchange.answer
         results[task] = [right, len(samples)]

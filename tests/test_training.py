@@ -1,0 +1,116 @@
+"""Recipes, targets, alignment and checkpoints of the training loop."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core.errors import LoadError
+from core.families import FAMILIES
+from core.prompt import build
+from core.training import align
+from core.training.batches import collate, conversation_of
+from core.training.checkpoint import load_checkpoint, save_checkpoint
+from core.training.recipe import read_recipes
+from tests import tiny
+
+RECIPES = Path(__file__).parent.parent / "core" / "training" / "recipes"
+LOADED, FAMILY = tiny.embedded(), FAMILIES["embedded"]
+embed = LOADED.embed_tokens
+
+
+def test_the_shipped_recipe_is_the_three_stages_in_a_row() -> None:
+    recipes = read_recipes(RECIPES / "embedded.toml")
+    assert [recipe.stage for recipe in recipes] == ["align", "base", "discriminative"]
+    assert [recipe.start for recipe in recipes] == ["", recipes[0].out, recipes[1].out]
+
+
+@pytest.mark.parametrize(
+    "text, complaint",
+    [
+        ("nonsense", "is not a recipe"),
+        ("[[run]]\nstage = 'align'\ncorpus = 'a'\nout = 'b'\nstep = 3", "unknown keys"),
+        ("[[run]]\nstage = 'more'\ncorpus = 'a'\nout = 'b'", "choose one of align, base, discriminative"),
+        ("[[run]]\nstage = 'align'\ncorpus = 'a'", "not complete"),
+    ],
+)
+def test_a_bad_recipe_is_one_sentence(tmp_path: Path, text: str, complaint: str) -> None:
+    (tmp_path / "recipe.toml").write_text(text)
+    with pytest.raises(LoadError, match=complaint):
+        read_recipes(tmp_path / "recipe.toml")
+
+
+def test_what_is_learnt_are_the_answers_and_the_token_that_ends_them() -> None:
+    conversation = conversation_of((tiny.tone(440),), [("Which clip?", "the dog"), ("Why?", "system")])
+    batch = collate([conversation], lambda clip: FAMILY.encode(LOADED, clip), FAMILY, LOADED.tokenizer, embed)
+    ids = build(
+        conversation, [FAMILY.encode(LOADED, clip) for clip in conversation.clips], FAMILY, LOADED.tokenizer
+    ).ids
+    assert batch.target.tolist() == [ids[position + 1] for position in batch.position.tolist()]
+    end = LOADED.tokenizer.eos_token_id
+    texts = LOADED.tokenizer.decode(batch.target).split(LOADED.tokenizer.eos_token)
+    assert texts == ["the dog", "system", ""] and batch.target.tolist().count(end) == 2
+
+
+def test_padding_changes_no_loss() -> None:
+    short = conversation_of((), [("Why?", "the dog")])
+    long = conversation_of((tiny.noise(1, 3.0),), [("Which clip has the dog?", "Clip A: the dog")])
+
+    def losses(conversations: list) -> torch.Tensor:  # type: ignore[type-arg]
+        batch = collate(conversations, lambda c: FAMILY.encode(LOADED, c), FAMILY, LOADED.tokenizer, embed)
+        hidden = LOADED.model.get_decoder()(inputs_embeds=batch.rows, attention_mask=batch.mask).last_hidden_state
+        logits = LOADED.model.get_output_embeddings()(hidden[batch.sample, batch.position])
+        return torch.nn.functional.cross_entropy(logits, batch.target, reduction="none")
+
+    with torch.inference_mode():
+        together = losses([short, long])
+        alone = torch.cat([losses([short]), losses([long])])
+    torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)
+
+
+def test_alignment_prefers_rows_that_point_at_their_words() -> None:
+    torch.manual_seed(0)
+    embeddings = torch.randn(30, 16)
+    center = embeddings.mean(0)
+    words = align.word_rows([str(i) for i in range(30)], embeddings, center, [[i] for i in range(30)])
+    right = center + 2 * words[[4, 9]]
+    wrong = center + 2 * words[[5, 6]]
+    losses = [align.alignment_loss([rows], [[4, 9]], words, center) for rows in (right, wrong)]
+    assert losses[0] < losses[1]
+    assert align.words_of("The dog's on a Mat.") == ["dog's", "mat"]
+
+
+def test_a_run_goes_on_from_its_checkpoint_as_if_never_stopped(tmp_path: Path) -> None:
+    def fresh() -> tuple[torch.nn.Linear, torch.optim.AdamW, np.random.Generator]:
+        torch.manual_seed(0)
+        layer = torch.nn.Linear(4, 3)
+        return layer, torch.optim.AdamW(layer.parameters(), lr=0.1), np.random.default_rng(0)
+
+    def step(layer: torch.nn.Linear, optimizer: torch.optim.AdamW, rng: np.random.Generator) -> None:
+        layer(torch.tensor(rng.standard_normal((2, 4)), dtype=torch.float32)).square().sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    whole = fresh()
+    for _ in range(6):
+        step(*whole)
+    first = fresh()
+    for _ in range(3):
+        step(*first)
+    named = dict(first[0].named_parameters())
+    save_checkpoint(tmp_path / "checkpoint", named, first[1], 3, dict(first[2].bit_generator.state))
+    second = fresh()
+    resumed = load_checkpoint(tmp_path / "checkpoint", dict(second[0].named_parameters()), second[1])
+    assert resumed is not None and resumed[0] == 3
+    second[2].bit_generator.state = resumed[1]
+    for _ in range(3):
+        step(*second)
+    for name, parameter in whole[0].named_parameters():
+        assert torch.equal(parameter, dict(second[0].named_parameters())[name])
+
+
+def test_no_checkpoint_is_no_resumption(tmp_path: Path) -> None:
+    layer = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.AdamW(layer.parameters())
+    assert load_checkpoint(tmp_path, dict(layer.named_parameters()), optimizer) is None
