@@ -33,7 +33,6 @@ def built(engine: Lalm, conversation: Conversation, system: str = "") -> prompt.
 
 def rows_of(engine: Lalm, conversation: Conversation) -> torch.Tensor:
     return built(engine, conversation).embed(engine.loaded.embed_tokens).detach()
-    )
 
 
 def answer(engine: Lalm, conversation: Conversation, settings: Settings = Settings(max_tokens=8)) -> list[Token]:
