@@ -45,7 +45,7 @@ class Lens:
         Args:
             model: Any transformers model whose `get_decoder()` says which modules attend.
         """
-        decoder: PreTrainedModel = model.get_decoder()  # type: ignore[no-untyped-call]
+        decoder: PreTrainedModel = model.get_decoder()
         recorded = (decoder._can_record_outputs or {}).get("attentions")
         assert recorded is not None, f"{type(decoder).__name__} does not say which of its modules attend"
         attention = getattr(recorded, "target_class", recorded)
@@ -176,42 +176,34 @@ class Probe:
         seen = self._observation
         if not seen.meter:
             return None
-        assert len(self._weights) == len(self._layers), "no whole forward was observed"
-        one_hot = seen.one_hot[: self._keys]
-        boosted = tuple(layer for layer in self._layers if layer in self._band)
-        rows = self._stack(self._weights, self._layers)
-        spread = (rows @ one_hot[:, seen.clip_columns].sum(1)).std(1, correction=0)
-        mean = rows.mean(1)  # heads go first: the sums by source then have 1 row a layer, not one a head
-        by_source = mean @ one_hot
-        profile = mean.mean(0)[: seen.prompt_tokens] @ seen.profile
-        natural = by_source.clone()
-        if boosted:
-            acted = [self._layers.index(layer) for layer in boosted]
-            natural[acted] = self._stack(self._natural, boosted).mean(1) @ one_hot
-        packed = torch.cat([by_source.flatten(), natural.flatten(), spread, profile]).tolist()
-        width, depth = len(seen.sources), len(self._layers)
-        table = [tuple(packed[at : at + width]) for at in range(0, 2 * width * depth, width)]
-        tail = packed[2 * width * depth :]
+        assert tuple(self._weights) == self._layers, "no whole forward was observed"
+        depth, width = len(self._layers), len(seen.sources)
+        rows = torch.stack([self._padded(row) for row in (*self._weights.values(), *self._natural.values())])
+        # few operations, for all layers at once: right after a forward each runs cold, and that is most of its cost
+        spread = (rows[:depth] @ seen.on_clip[: self._keys]).std(1, correction=0)
+        by_key = rows.mean(1)
+        by_source = by_key @ seen.one_hot[: self._keys]
+        profile = by_key[:depth].mean(0)[: seen.prompt_tokens] @ seen.profile
+        packed = torch.cat([by_source.flatten(), spread, profile]).tolist()
+
+        table = [tuple(packed[at : at + width]) for at in range(0, by_source.numel(), width)]
+        natural = dict(zip(self._natural, table[depth:], strict=True))
+        tail = packed[by_source.numel() :]
         return AttentionReading(
             sources=seen.sources,
             tokens=seen.tokens(self._keys),
             layers=self._layers,
             weights=tuple(table[:depth]),
-            natural=tuple(table[depth:]),
+            natural=tuple(natural.get(layer, row) for layer, row in zip(self._layers, table[:depth], strict=True)),
             head_spread=tuple(tail[:depth]),
             profiles=tuple(tuple(tail[at : at + BINS]) for at in range(depth, len(tail), BINS)),
-            boosted=boosted,
+            boosted=tuple(self._natural),
         )
 
-    def _stack(self, rows: dict[int, Tensor], layers: tuple[int, ...]) -> Tensor:
-        """(layers, heads, keys); a sliding window's rows end with the others and hold 0 before their window."""
-        missing = [self._keys - rows[layer].shape[1] for layer in layers]
-        return torch.stack(
-            [
-                nn.functional.pad(rows[layer], (count, 0)) if count else rows[layer]
-                for layer, count in zip(layers, missing, strict=True)
-            ]
-        )
+    def _padded(self, row: Tensor) -> Tensor:
+        """(heads, keys): a sliding window's row ends where the others do and holds 0 before its window."""
+        missing = self._keys - row.shape[1]
+        return nn.functional.pad(row, (missing, 0)) if missing else row
 
 
 def lens_attention(

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from core.types import Boost, Span, letter
@@ -25,8 +23,9 @@ class Observation:
         boost: What the lens does to the last row.
         meter: Whether it reads that row.
         sources: Names of the columns.
-        source_of_key: Column of each key, shape (max_keys,).
-        one_hot: The same as a matrix, shape (max_keys, sources).
+        prompt_keys: Keys of each source in the prompt, shape (sources,).
+        one_hot: 1 where a key is of a source, shape (max_keys, sources).
+        on_clip: 1 where a key is of any clip, shape (max_keys,).
         profile: Part of a key's weight that falls into each time bin, shape (prompt_tokens, clips * BINS).
         gain: A clip's weight on its keys, 0 on all others, shape (max_keys,).
         acts: False where the boost would leave every score as it is.
@@ -35,8 +34,9 @@ class Observation:
     boost: Boost
     meter: bool
     sources: tuple[str, ...]
-    source_of_key: NDArray[np.int64]
+    prompt_keys: tuple[int, ...]
     one_hot: Tensor
+    on_clip: Tensor
     profile: Tensor
     gain: Tensor
     acts: bool
@@ -71,13 +71,14 @@ class Observation:
         assert [0, *(span.stop for span in spans)] == [*(span.start for span in spans), prompt_tokens], "no partition"
         assert prompt_tokens <= max_keys, f"a prompt of {prompt_tokens} tokens does not fit {max_keys} keys"
 
-        source_of_key = np.full(max_keys, column["answer"], np.int64)
+        source_of_key = torch.full((max_keys,), column["answer"])
         for span in spans:
             source_of_key[span.start : span.stop] = column[span.source]
+        one_hot = torch.eye(len(sources))[source_of_key]
         gain = torch.zeros(max_keys)
         profile = torch.zeros(prompt_tokens, clips, BINS)
         for index in range(clips):
-            keys = torch.from_numpy(np.flatnonzero(source_of_key == len(WORDS) + index))
+            keys = (source_of_key == len(WORDS) + index).nonzero()[:, 0]
             times = token_seconds[index]
             assert len(times) == len(keys), f"clip {letter(index)} has {len(keys)} tokens, {len(times)} have a time"
             gain[keys] = boost.weight(index)
@@ -86,8 +87,9 @@ class Observation:
             boost=boost,
             meter=meter,
             sources=sources,
-            source_of_key=source_of_key,
-            one_hot=torch.eye(len(sources))[source_of_key].to(device),
+            prompt_keys=tuple(source_of_key[:prompt_tokens].bincount(minlength=len(sources)).tolist()),
+            one_hot=one_hot.to(device),
+            on_clip=one_hot[:, len(WORDS) : -1].sum(1).to(device),
             profile=profile.flatten(1).to(device),
             gain=gain.to(device),
             acts=boost.on and bool(gain.any()),
@@ -101,16 +103,11 @@ class Observation:
     @property
     def max_keys(self) -> int:
         """Keys of the prompt and of the longest answer."""
-        return len(self.source_of_key)
-
-    @property
-    def clip_columns(self) -> slice:
-        """The columns that are clips."""
-        return slice(len(WORDS), len(self.sources) - 1)
+        return self.one_hot.shape[0]
 
     def tokens(self, keys: int) -> tuple[int, ...]:
-        """Keys of each source among the first `keys`, shape (sources,)."""
-        return tuple(np.bincount(self.source_of_key[:keys], minlength=len(self.sources)).tolist())
+        """Keys of each source when there are `keys` in all, shape (sources,)."""
+        return (*self.prompt_keys[:-1], keys - self.prompt_tokens)
 
 
 def spread(token_seconds: Tensor, clip_seconds: float) -> Tensor:

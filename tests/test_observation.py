@@ -44,7 +44,7 @@ def test_what_lies_outside_the_clip_does_not_count() -> None:
     torch.testing.assert_close(parts.max(1).values, torch.ones(4))
 
 
-def observation(boost: Boost = Boost(), max_keys: int = 12) -> Observation:  # noqa: B008
+def observation(boost: Boost = Boost(), max_keys: int = 12) -> Observation:
     spans = (Span(0, 2, "clip B"), Span(2, 3, "question"), Span(3, 6, "clip A"), Span(6, 8, "clip B"))
     whole = tokens((0.0, 1.0))
     return Observation.of(spans, [whole.repeat(3, 1), whole.repeat(4, 1)], [1.0, 1.0], boost, max_keys)
@@ -53,11 +53,10 @@ def observation(boost: Boost = Boost(), max_keys: int = 12) -> Observation:  # n
 def test_columns_are_words_then_clips_by_letter_then_the_answer() -> None:
     seen = observation()
     assert seen.sources == ("template", "system", "history", "question", "clip A", "clip B", "answer")
-    assert seen.sources[seen.clip_columns] == ("clip A", "clip B")
-    assert [seen.sources[column] for column in seen.source_of_key] == (
+    assert seen.on_clip.tolist() == [1, 1, 0, 1, 1, 1, 1, 1, 0, 0, 0, 0]
+    assert [seen.sources[column] for column in seen.one_hot.argmax(1)] == (
         ["clip B"] * 2 + ["question"] + ["clip A"] * 3 + ["clip B"] * 2 + ["answer"] * 4
     )
-    assert torch.equal(seen.one_hot.argmax(1), torch.from_numpy(seen.source_of_key))
     assert torch.equal(seen.one_hot.sum(1), torch.ones(12))
 
 
