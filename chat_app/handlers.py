@@ -11,13 +11,13 @@ from typing import cast
 from chat_app import strings, view
 from chat_app.session import Attachment, Box, Exchange, Session
 from chat_app.view import Tray, View
-from core.audio import read_clip
+from core.audio import Limits, read_clip
 from core.engine import Engine
 from core.errors import AudioError, LalmError
 from core.types import METHODS, AttentionReading, Boost, Done, Event, Settings, Turn
 
-UPDATE_SECONDS = 0.12
-"""Between two updates of a running answer: about eight a second; more would only keep the browser busy."""
+UPDATE_SECONDS = 0.15
+"""Between two updates of a running answer: about six a second; more would only keep the browser busy."""
 
 MICROPHONE_FILE = "audio.wav"
 """Gradio's name for every recording."""
@@ -250,9 +250,14 @@ class Handlers:
         if not path.resolve().is_relative_to(self.uploads.resolve()):
             return Attachment(str(path), label, problem=str(AudioError(label, strings.FOREIGN_FILE)))
         try:
-            return Attachment(str(path), label, clip=read_clip(path, label))
+            return Attachment(str(path), label, clip=read_clip(path, label, self._limits()))
         except AudioError as error:
             return Attachment(str(path), label, problem=str(error))
+
+    def _limits(self) -> Limits:
+        """A clip the model would not hear whole is refused when it is dropped, not when it is asked about."""
+        usual = Limits()
+        return replace(usual, max_seconds=min(usual.max_seconds, self.engine.info.window_seconds))
 
 
 def _settled(session: Session) -> Session:

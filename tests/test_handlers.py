@@ -133,6 +133,16 @@ def test_only_the_upload_folder_is_read(engine: FakeEngine, sound_file, tmp_path
         assert strings.FOREIGN_FILE in attachment.problem
 
 
+def test_a_clip_longer_than_the_model_hears_is_refused_when_dropped(
+    handlers: Handlers, engine: FakeEngine, sound_file, tone
+) -> None:
+    seconds = engine.info.window_seconds
+    whole, longer = (str(sound_file(f"{n}.wav", tone(seconds=seconds + n))) for n in (0, 1))
+    attachments = handlers.attach(Session(), (), (whole, longer))
+    assert attachments[0].clip is not None and attachments[1].clip is None
+    assert f"longer than {seconds:g} s" in attachments[1].problem
+
+
 def test_recordings_are_numbered_across_turns(handlers: Handlers, tmp_path: Path, tone) -> None:
     def record(folder: str, frequency_hz: float) -> str:
         path = tmp_path / folder / "audio.wav"
