@@ -1,6 +1,7 @@
 """A page served from this process, as `app.py` serves it, that leaves nothing open behind."""
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest import mock
@@ -14,7 +15,10 @@ def served(engine: Engine) -> Iterator[str]:
     """The address of the page of `engine`, on a free port of this machine."""
     with loops_closed():
         demo = build(engine)
-        address = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())[1]
+        # Searching a port by itself, Gradio leaves a socket open for each that is taken.
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        address = demo.launch(server_port=port, prevent_thread_lock=True, quiet=True, **launch_options())[1]
         try:
             yield address
         finally:
