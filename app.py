@@ -11,13 +11,13 @@ import argparse
 import sys
 import time
 
-from chat_app import build, launch_options
+from chat_app import build, launch_options, strings
 from core.errors import LoadError
 from core.load import PRECISIONS, load
 
 
 def arguments(line: list[str]) -> argparse.Namespace:
-    """The command line; what is not known is left to Gradio."""
+    """The command line; what is not known is named and left out, because others may start this file with their own."""
     parser = argparse.ArgumentParser(description="Compare sounds with an audio language model.")
     parser.add_argument(
         "--model", default="embedded", help="embedded, fake, a checkpoint or a folder (default: embedded)"
@@ -26,7 +26,10 @@ def arguments(line: list[str]) -> argparse.Namespace:
     parser.add_argument("--adapter", help="a PEFT folder, or the name of one of the model's own; on from the start")
     parser.add_argument("--port", type=int, help="default: the first free one from 7860")
     parser.add_argument("--share", default="never", choices=("never",), help="clips do not leave this machine")
-    return parser.parse_known_args(line)[0]
+    known, unknown = parser.parse_known_args(line)
+    if unknown:
+        print(strings.UNKNOWN_ARGUMENTS.format(arguments=" ".join(unknown)), file=sys.stderr)
+    return known
 
 
 started_seconds = time.monotonic()
@@ -39,8 +42,17 @@ except LoadError as error:
 demo = build(engine)
 
 if __name__ == "__main__":
-    # No server_name: Gradio takes 127.0.0.1, and in a Space's container what GRADIO_SERVER_NAME says there.
-    address = demo.launch(server_port=chosen.port, prevent_thread_lock=True, quiet=True, **launch_options())[1]
-    print(f"{engine.info.name}, {engine.info.precision}: {engine.info.reason}.")
-    print(f"Loaded in {time.monotonic() - started_seconds:.1f} s: {address}", flush=True)
+    try:
+        # No server_name: Gradio takes 127.0.0.1, and in a Space's container what GRADIO_SERVER_NAME says there.
+        address = demo.launch(server_port=chosen.port, prevent_thread_lock=True, quiet=True, **launch_options())[1]
+    except OSError:
+        print(strings.PORT_TAKEN.format(port=chosen.port or ""), file=sys.stderr)
+        sys.exit(2)
+    seconds, info = time.monotonic() - started_seconds, engine.info
+    print(
+        strings.LOADED.format(
+            name=info.name, precision=info.precision, reason=info.reason, seconds=seconds, address=address
+        ),
+        flush=True,
+    )
     demo.block_thread()

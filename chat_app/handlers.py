@@ -9,59 +9,19 @@ from pathlib import Path
 from typing import cast
 
 from chat_app import strings, view
+from chat_app.form import Form
 from chat_app.session import Attachment, Box, Exchange, Session
 from chat_app.view import Tray, View
 from core.audio import Limits, read_clip
 from core.engine import Engine
 from core.errors import AudioError, LalmError
-from core.types import METHODS, AttentionReading, Boost, Done, Event, Settings, Turn
+from core.types import AttentionReading, Done, Event, Turn
 
 UPDATE_SECONDS = 0.15
 """Between two updates of a running answer: about six a second; more would only keep the browser busy."""
 
 MICROPHONE_FILE = "audio.wav"
 """Gradio's name for every recording."""
-
-
-@dataclass(frozen=True)
-class Form:
-    """The settings as the page gives them; an emptied number field is None."""
-
-    method: str
-    alpha: float | None
-    band_from: float
-    band_to: float
-    adapter: str
-    system: str
-    temperature: float
-    max_tokens: float | None
-    seed: float | None
-    clip_weights: tuple[float, ...] = ()
-
-    def settings(self, default: Settings) -> Settings:
-        """As the engine takes them; an empty field takes the engine's default.
-
-        Raises:
-            SettingsError: One is out of range; the sentence says which.
-        """
-        weights = self.clip_weights
-        while weights and weights[-1] == 1:  # clips beyond the end count as 1
-            weights = weights[:-1]
-        method = next((known for known in METHODS if known == self.method), default.boost.method)
-        return replace(
-            default,
-            boost=Boost(
-                method=method,
-                alpha=default.boost.alpha if self.alpha is None or method == "off" else self.alpha,
-                band=(self.band_from, self.band_to) if method != "off" else default.boost.band,
-                clip_weights=weights,
-            ),
-            adapter=self.adapter or None,
-            system=self.system.strip(),
-            temperature=self.temperature,
-            max_tokens=default.max_tokens if self.max_tokens is None else round(self.max_tokens),
-            seed=default.seed if self.seed is None else round(self.seed),
-        )
 
 
 @dataclass(frozen=True)
@@ -80,10 +40,6 @@ class Handlers:
     uploads: Path
     clock: Callable[[], float] = time.monotonic
     stopping: set[str] = field(default_factory=set)
-
-    def open(self, session: Session) -> View:
-        """The page as it is before anything happened."""
-        return self._still(session)
 
     def tray(self, session: Session, attachments: Sequence[Attachment]) -> Tray:
         """The tray for the conversation's clips and those in the input box."""

@@ -1,6 +1,6 @@
 """Components and wiring. What happens is in `handlers`, how it looks as HTML in `view` and `meter`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,27 +8,18 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from chat_app import strings, view
-from chat_app.handlers import Form, Handlers
+from chat_app.handlers import Handlers
 from chat_app.session import Attachment, Box, Session
+from chat_app.sidebar import form, html, sidebar
 from chat_app.view import Card, Message, View
-from core.engine import Engine, EngineInfo
-from core.texts import example_conversations, system_presets
-from core.types import Settings, letter
+from core.engine import Engine
+from core.texts import example_conversations
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE / "examples"
 MAX_FILE_SIZE = "200mb"
 CACHE_SECONDS = (3_600, 86_400)
 """Uploaded files are looked at every hour and go after a day."""
-
-STRENGTHS = {
-    "off": (0.0, 1.0, 0.01, 0.1),
-    "mata": (0.0, 1.0, 0.01, 0.1),
-    "pai": (0.0, 1.0, 0.01, 0.1),
-    "bias": (0.0, 5.0, 0.1, 1.0),
-    "target": (0.01, 0.99, 0.01, 0.5),
-}
-"""Lowest, highest, step and first value of the strength for each method."""
 
 FONTS = ("Inter", "system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO_FONTS = ("ui-monospace", "SFMono-Regular", "Menlo", "monospace")
@@ -69,8 +60,8 @@ def build(engine: Engine) -> gr.Blocks:
     with gr.Blocks(title=strings.TITLE, analytics_enabled=False, delete_cache=CACHE_SECONDS, fill_height=True) as demo:
         session = gr.State(Session())
         attachments = gr.State(())
-        form, weights = _sidebar(engine.info)
-        _html(f'<header class="es-header"><h1>{strings.TITLE}</h1><p>{strings.TAGLINE}</p></header>')
+        settings, weights = sidebar(engine.info)
+        html(f'<header class="es-header"><h1>{strings.TITLE}</h1><p>{strings.TAGLINE}</p></header>')
         chat = gr.Chatbot(
             label=strings.CHAT_LABEL,
             show_label=False,
@@ -88,7 +79,7 @@ def build(engine: Engine) -> gr.Blocks:
             ],
             elem_id="chat",
         )
-        tray = _html(view.tray(Session()).html, js_on_load=(HERE / "player.js").read_text("utf-8"), elem_id="tray")
+        tray = html(view.tray(Session()).html, js_on_load=(HERE / "player.js").read_text("utf-8"), elem_id="tray")
         # No `file_types`: a file that is no sound is to be refused by a sentence that names it, and only it.
         box = gr.MultimodalTextbox(
             file_count="multiple",
@@ -107,7 +98,7 @@ def build(engine: Engine) -> gr.Blocks:
             undo = gr.Button(strings.UNDO, size="sm", interactive=False, elem_id="undo")
             clear = gr.Button(strings.CLEAR, size="sm", interactive=False, elem_id="clear")
             restore = gr.Button(strings.RESTORE, size="sm", visible=False, elem_id="restore")
-            status = _html(view.status(engine.info, strings.READY), elem_id="status")
+            status = html(view.status(engine.info, strings.READY), elem_id="status")
         shown = [session, chat, status, box, retry, undo, clear, restore]
 
         def send(
@@ -117,10 +108,10 @@ def build(engine: Engine) -> gr.Blocks:
             content: dict[str, Any],
             *values: Any,
         ) -> Iterator[list[Any]]:
-            yield from _stream(handlers.send(_tab(request), session, attachments, _box(content), _form(values)))
+            yield from _stream(handlers.send(_tab(request), session, attachments, _box(content), form(values)))
 
         def ask_again(request: gr.Request, session: Session, *values: Any) -> Iterator[list[Any]]:
-            yield from _stream(handlers.retry(_tab(request), session, _form(values)))
+            yield from _stream(handlers.retry(_tab(request), session, form(values)))
 
         def stop(request: gr.Request) -> None:
             handlers.stop(_tab(request))
@@ -137,8 +128,8 @@ def build(engine: Engine) -> gr.Blocks:
         # All answers share one place in the queue; everything else may run beside them.
         answer: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "answer", "show_progress": "hidden"}
         plain: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden"}
-        box.submit(send, [session, attachments, box, *form], shown, api_name="send", **answer)
-        retry.click(ask_again, [session, *form], shown, api_visibility="private", **answer)
+        box.submit(send, [session, attachments, box, *settings], shown, api_name="send", **answer)
+        retry.click(ask_again, [session, *settings], shown, api_visibility="private", **answer)
         box.stop(stop, api_visibility="private", **plain)
         taken = undo.click(
             lambda session, content: _render(handlers.undo(session, _box(content))),
@@ -160,137 +151,6 @@ def build(engine: Engine) -> gr.Blocks:
         chat.example_select(begin, None, box, api_visibility="private", **plain)
     assert isinstance(demo, gr.Blocks)
     return demo
-
-
-def _sidebar(info: EngineInfo) -> tuple[list[gr.components.FormComponent], list[gr.Slider]]:
-    """The settings, starting at what the engine is best asked with.
-
-    Returns:
-        The components in the order of `_form`, and among them the weight of each clip.
-    """
-    default = info.default
-    presets = system_presets()
-    with gr.Sidebar(label=strings.SETTINGS, open=False, width=330, elem_id="settings"):
-        _html(f'<h2 class="es-heading">{strings.SETTINGS}</h2>')
-        with gr.Accordion(strings.BOOST_HEADING, open=True):
-            method = gr.Dropdown(
-                list(strings.METHOD_NAMES),
-                value=default.boost.method,
-                label=strings.METHOD_LABEL,
-                info=strings.METHOD_INFO[default.boost.method],
-                elem_id="method",
-            )
-            alpha = _strength(default.boost.method, default)
-            with gr.Column(visible=default.boost.method != "off") as band:
-                band_from = gr.Slider(
-                    0, 1, default.boost.band[0], step=0.01, label=strings.BAND_FROM_LABEL, min_width=120
-                )
-                band_to = gr.Slider(0, 1, default.boost.band[1], step=0.01, label=strings.BAND_TO_LABEL, min_width=120)
-            with gr.Column(visible=default.boost.method != "off") as per_clip:
-                weights = [
-                    gr.Slider(
-                        0, 10, 1, step=0.1, label=strings.WEIGHT_LABEL.format(letter=letter(index)), visible=False
-                    )
-                    for index in range(info.max_clips)
-                ]
-        with gr.Accordion(strings.ANSWER_HEADING, open=True):
-            adapter = gr.Dropdown(
-                [(strings.NO_ADAPTER, ""), *((name, name) for name in info.adapters)],
-                value=default.adapter or "",
-                label=strings.ADAPTER_LABEL,
-                elem_id="adapter",
-            )
-            temperature = gr.Slider(
-                0,
-                2,
-                default.temperature,
-                step=0.05,
-                label=strings.TEMPERATURE_LABEL,
-                info=strings.TEMPERATURE_INFO,
-                elem_id="temperature",
-            )
-            with gr.Row():
-                max_tokens = gr.Number(
-                    default.max_tokens, label=strings.MAX_TOKENS_LABEL, precision=0, min_width=120, elem_id="max-tokens"
-                )
-                seed = gr.Number(default.seed, label=strings.SEED_LABEL, precision=0, min_width=120, elem_id="seed")
-            preset = gr.Dropdown(
-                [(entry.name, entry.text) for entry in presets],
-                value=default.system,
-                label=strings.PRESET_LABEL,
-                allow_custom_value=bool(default.system),
-                elem_id="preset",
-            )
-            system = gr.Textbox(
-                default.system,
-                label=strings.SYSTEM_LABEL,
-                placeholder=strings.SYSTEM_PLACEHOLDER,
-                lines=3,
-                elem_id="system",
-            )
-
-    def choose(chosen: str) -> tuple[Any, ...]:
-        on = chosen != "off"
-        low, high, step, first = STRENGTHS[chosen]
-        if chosen == default.boost.method:
-            first = default.boost.alpha
-        return (
-            gr.update(info=strings.METHOD_INFO[chosen]),  # type: ignore[index]
-            gr.update(minimum=low, maximum=high, step=step, value=first, visible=on),
-            gr.update(visible=on),
-            gr.update(visible=on),
-        )
-
-    method.change(choose, method, [method, alpha, band, per_clip], api_visibility="private", show_progress="hidden")
-    preset.change(lambda text: text, preset, system, api_visibility="private", show_progress="hidden")
-    fields: list[gr.components.FormComponent] = [
-        method,
-        alpha,
-        band_from,
-        band_to,
-        adapter,
-        system,
-        temperature,
-        max_tokens,
-        seed,
-        *weights,
-    ]
-    return fields, weights
-
-
-def _strength(method: str, default: Settings) -> gr.Slider:
-    low, high, step, _ = STRENGTHS[method]
-    return gr.Slider(
-        low,
-        max(high, default.boost.alpha),
-        default.boost.alpha,
-        step=step,
-        label=strings.ALPHA_LABEL,
-        visible=method != "off",
-        elem_id="alpha",
-    )
-
-
-def _html(html: str, **options: Any) -> gr.HTML:
-    """HTML without Gradio's prose style; `js_on_load` is None unless given: by default Gradio listens for clicks."""
-    return gr.HTML(html, **{"apply_default_css": False, "js_on_load": None, "padding": False, **options})
-
-
-def _form(values: Sequence[Any]) -> Form:
-    """The settings' values in the order of `_sidebar`."""
-    method, alpha, band_from, band_to, adapter, system, temperature, max_tokens, seed, *weights = values
-    return Form(
-        method=method,
-        alpha=alpha,
-        band_from=band_from,
-        band_to=band_to,
-        adapter=adapter or "",
-        system=system or "",
-        temperature=temperature,
-        max_tokens=max_tokens,
-        seed=seed,
-        clip_weights=tuple(weights),
-    )
 
 
 def _tab(request: gr.Request) -> str:
@@ -332,5 +192,5 @@ def _render(shown: View, *, buttons: bool = True) -> list[Any]:
 
 
 def _bubble(message: Message) -> dict[str, Any]:
-    content = [_html(part.html, render=False) if isinstance(part, Card) else part for part in message.content]
+    content = [html(part.html, render=False) if isinstance(part, Card) else part for part in message.content]
     return {"role": message.role, "content": content}

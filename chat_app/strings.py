@@ -5,6 +5,11 @@ from core.types import METHODS, Method
 TITLE = "Earshot"
 TAGLINE = "Drop a few sounds, ask what they have in common, and see where the model attended."
 
+# Terminal
+LOADED = "{name}, {precision}: {reason}.\nLoaded in {seconds:.1f} s: {address}"
+PORT_TAKEN = "Port {port} is taken: choose another with --port, or leave it out."
+UNKNOWN_ARGUMENTS = "Not known and left out: {arguments}"
+
 # Input
 BOX_LABEL = "Question"
 BOX_PLACEHOLDER = "Ask about your clips"
@@ -43,7 +48,6 @@ WITH_ADAPTER = "adapter {adapter}"
 # Buttons
 RETRY, UNDO, CLEAR, RESTORE = "Retry", "Undo", "Clear", "Bring back"
 PLAY = "Play clip {letter}, {name}"
-SEEK = "Position in clip {letter}"
 
 # Settings
 SETTINGS = "Settings"
@@ -61,7 +65,6 @@ ALPHA_LABEL = "Strength"
 BAND_FROM_LABEL, BAND_TO_LABEL = "Layers from", "Layers to"
 BAND_INFO = "Fractions of the depth. The boost acts in these layers only."
 WEIGHT_LABEL = "Weight of clip {letter}"
-WEIGHTS_HEADING = "Per clip"
 ANSWER_HEADING = "Answer"
 ADAPTER_LABEL, NO_ADAPTER = "Adapter", "off"
 TEMPERATURE_LABEL, TEMPERATURE_INFO = "Temperature", "0 takes the likeliest word every time."

@@ -13,7 +13,8 @@ import gradio as gr
 import pytest
 
 from chat_app import build, launch_options
-from chat_app.layout import EXAMPLES, STRENGTHS
+from chat_app.layout import EXAMPLES
+from chat_app.sidebar import STRENGTHS
 from core.audio import read_clip
 from core.fake import FakeEngine
 from core.texts import example_conversations, system_presets

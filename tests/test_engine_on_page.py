@@ -2,7 +2,8 @@
 
 import pytest
 
-from chat_app.handlers import Form, Handlers
+from chat_app.form import Form
+from chat_app.handlers import Handlers
 from chat_app.session import Box, Session
 from core.families import FAMILIES
 from core.types import Stats

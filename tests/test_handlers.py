@@ -8,7 +8,8 @@ import pytest
 import soundfile
 
 from chat_app import strings
-from chat_app.handlers import UPDATE_SECONDS, Form, Handlers
+from chat_app.form import Form
+from chat_app.handlers import UPDATE_SECONDS, Handlers
 from chat_app.session import Box, Session
 from chat_app.view import Card, View
 from core.fake import FakeEngine
