@@ -1,0 +1,216 @@
+"""Samples for training and for the gates: scenes, questions about them, drawn from one seeded generator.
+
+The tasks and their weights by stage are the two tables below; each builder's module says what it makes.
+"""
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from core.training import questions_one as one
+from core.training import questions_sound as sound
+from core.training import questions_speech as speech
+from core.training.corpus import PROMPTS, Corpus
+from core.training.phrasings import Exchange, Phrasings, Query, read_phrasings
+from core.training.scene import Heard, Scene
+from core.types import Clip, letter
+
+__all__ = ["EVALUATION_TASKS", "Exchange", "Sample", "draw", "evaluation_set", "read_chat_prompts"]
+
+Stage = Literal["base", "discriminative"]
+Build = Callable[[Corpus, np.random.Generator, int], Scene]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One to four clips and up to three questions about them, each with its answer."""
+
+    clips: tuple[Clip, ...]
+    exchanges: tuple[Exchange, ...]
+
+
+@dataclass(frozen=True)
+class Task:
+    """How a kind of question is made.
+
+    Attributes:
+        build: Makes the scene, the clip aimed at first.
+        counts: Numbers of clips it may be asked of; repeat one to favour it.
+        weight: How often it is drawn, relative to the others of its stage.
+    """
+
+    build: Build
+    counts: tuple[int, ...]
+    weight: float
+
+
+def _about_one(task: str, weight: float) -> Task:
+    return Task(partial(one.about_one, task=task), (1, 1, 1, 2, 2, 3, 4), weight)
+
+
+def _extreme(build: Callable[[Corpus, np.random.Generator, int, bool], Scene], most: bool, weight: float) -> Task:
+    return Task(partial(build, most=most), (2, 2, 2, 3, 4), weight)
+
+
+BASE: Mapping[str, Task] = {
+    "caption": _about_one("caption", 5.0),
+    "presence": _about_one("presence", 4.0),
+    "kind": _about_one("kind", 1.0),
+    "spoken_word": _about_one("spoken_word", 5.0),
+    "gender": _about_one("gender", 1.0),
+    "language": _about_one("language", 0.7),
+    "register": _about_one("register", 0.7),
+    "duration": _about_one("duration", 0.7),
+    "list_all": Task(one.list_all, (2, 2, 3, 4), 2.0),
+    "which_clip": Task(sound.which_clip, (2, 2, 3, 4), 3.0),
+}
+
+COMPARING: Mapping[str, Task] = {
+    "which_clip": Task(sound.which_clip, (2, 3, 4), 2.0),
+    "both_or_neither": Task(sound.both_or_neither, (2,), 1.0),
+    "same_kind": Task(sound.same_kind, (2,), 2.5),
+    "odd_one_out": Task(sound.odd_one_out, (3, 4), 2.0),
+    "how_many": Task(sound.how_many, (2, 3, 4), 1.0),
+    "added_event": Task(sound.added_event, (2,), 2.0),
+    "extra_event_clip": Task(sound.extra_event_clip, (2, 2, 3), 2.0),
+    "difference": Task(sound.difference, (2,), 2.5),
+    "louder": _extreme(sound.loudness, True, 1.0),
+    "quieter": _extreme(sound.loudness, False, 0.7),
+    "longer": _extreme(sound.length, True, 1.0),
+    "shorter": _extreme(sound.length, False, 0.7),
+    "higher": _extreme(sound.pitch, True, 1.0),
+    "lower": _extreme(sound.pitch, False, 0.7),
+    "same_speaker": Task(speech.same_speaker, (2,), 2.0),
+    "same_words": Task(speech.same_words, (2,), 2.0),
+    "words_difference": Task(speech.words_difference, (2,), 1.5),
+    "who_says": Task(speech.who_says, (2, 3, 4), 1.5),
+    "which_voice": Task(speech.which_voice, (2, 3), 0.7),
+}
+
+BASE_SHARE = 0.3
+"""Part of the discriminative stage that is base questions, so that nothing is forgotten (arXiv 2508.01659)."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One task of the gates: a builder, the number of clips, and the outcomes that are asked for (all, if None)."""
+
+    build: Build
+    count: int
+    outcomes: tuple[str, ...] | None = None
+
+
+_LETTERS = ("clip",)
+GATES: Mapping[str, Gate] = {
+    "presence": Gate(BASE["presence"].build, 1),
+    "which_clip_2": Gate(sound.which_clip, 2, _LETTERS),
+    "which_clip_3": Gate(sound.which_clip, 3, _LETTERS),
+    "which_clip_4": Gate(sound.which_clip, 4, _LETTERS),
+    "caption": Gate(BASE["caption"].build, 1),
+    "spoken_word": Gate(BASE["spoken_word"].build, 1),
+    "same_kind": Gate(sound.same_kind, 2),
+    "added_event": Gate(sound.added_event, 2),
+    "extra_event_clip": Gate(sound.extra_event_clip, 2, _LETTERS),
+    "same_speaker": Gate(partial(speech.same_speaker, again=0.0), 2),
+    "same_words": Gate(partial(speech.same_words, again=0.0), 2),
+    "louder": Gate(COMPARING["louder"].build, 2),
+    "longer": Gate(COMPARING["longer"].build, 2),
+    "higher": Gate(COMPARING["higher"].build, 2),
+    "odd_one_out": Gate(sound.odd_one_out, 3),
+}
+EVALUATION_TASKS: tuple[str, ...] = tuple(GATES)
+
+
+def draw(corpus: Corpus, rng: np.random.Generator, stage: Stage, phrasings: Phrasings | None = None) -> Sample:
+    """One sample: a question of the stage and up to two more about the same clips.
+
+    Args:
+        corpus: Where recordings come from.
+        rng: The only source of chance: the same state draws the same sample.
+        stage: `base`, or `discriminative` (comparisons, with some base questions among them).
+        phrasings: Wordings; None reads those of `prompts/`.
+    """
+    phrasings = phrasings or read_phrasings()
+    tasks = COMPARING if stage == "discriminative" and rng.random() >= BASE_SHARE else BASE
+    names = list(tasks)
+    weights = np.array([tasks[name].weight for name in names])
+    task = tasks[names[rng.choice(len(names), p=weights / weights.sum())]]
+    scene = task.build(corpus, rng, task.counts[rng.integers(len(task.counts))])
+    count = len(scene.heard)
+    rotation = int(rng.integers(count))
+    queries = [scene.query, *_further(corpus, rng, scene, int(rng.integers(3)))]
+    exchanges = tuple(phrasings.exchange(query, rng, count, rotation) for query in queries)
+    return Sample(_clips(scene.heard, rotation), exchanges)
+
+
+def _clips(heard: tuple[Heard, ...], rotation: int) -> tuple[Clip, ...]:
+    count = len(heard)
+    return tuple(Clip(heard[(place - rotation) % count].samples, f"{letter(place)}.wav") for place in range(count))
+
+
+def _further(corpus: Corpus, rng: np.random.Generator, scene: Scene, wanted: int) -> list[Query]:
+    """More questions about the clips of a scene, no two of one task."""
+    found: dict[str, Query] = {}
+    for _ in range(wanted):
+        index = int(rng.integers(len(scene.heard)))
+        chance = rng.random()
+        query: Query | None
+        if len(scene.heard) > 1 and chance < 0.2:
+            query = one.listing(scene.heard)
+        elif len(scene.heard) > 1 and chance < 0.4:
+            labels = [clip.labels[0] for clip in scene.heard]
+            alone = not any(
+                corpus.near(labels[index]) & set(clip.labels) for clip in scene.heard if clip is not scene.heard[index]
+            )
+            query = one.which_has(scene.heard, index) if alone else None
+        else:
+            asks = list(one.ABOUT_ONE.values())
+            weights = np.array([3.0, 3.0, 0.5, 3.0, 1.0, 0.5, 0.5, 0.5])
+            asked = asks[rng.choice(len(asks), p=weights / weights.sum())](corpus, rng, scene.heard[index])
+            query = one.at(asked, index) if asked else None
+        if query is not None and query.task != scene.query.task:
+            found[query.task] = query
+    return list(found.values())
+
+
+def evaluation_set(
+    corpus: Corpus, rng: np.random.Generator, task: str, n: int, phrasings: Phrasings | None = None
+) -> list[Sample]:
+    """`n` samples of one gate, one short question each, with its admissible answers.
+
+    Where there are several clips, every scene is asked in every order that rotation gives, so a model that prefers
+    a letter gains nothing by it.
+
+    Args:
+        corpus: Held-out recordings.
+        rng: The only source of chance.
+        task: One of `EVALUATION_TASKS`.
+        n: How many samples.
+        phrasings: Wordings; None reads those of `prompts/`.
+    """
+    phrasings = phrasings or read_phrasings()
+    gate = GATES[task]
+    samples: list[Sample] = []
+    while len(samples) < n:
+        scene = gate.build(corpus, rng, gate.count)
+        query = scene.query
+        if gate.outcomes is not None and query.outcome not in gate.outcomes:
+            continue
+        if gate.outcomes is not None:
+            rivals = tuple(rival for rival in query.rivals if rival[0] in gate.outcomes)
+            query = Query(query.task, query.outcome, query.facts, rivals)
+        for rotation in range(gate.count):
+            exchange = phrasings.exchange(query, rng, gate.count, rotation, short=True, choices=True)
+            samples.append(Sample(_clips(scene.heard, rotation), (exchange,)))
+    return samples[:n]
+
+
+def read_chat_prompts(file: Path = PROMPTS / "chat.toml") -> tuple[str, ...]:
+    """Text-only questions that the bare language model answers itself, to keep its free chat as it was."""
+    tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    return tuple(prompt for table in tables.values() if isinstance(table, dict) for prompt in table["prompts"])
