@@ -31,8 +31,7 @@ def launch_options() -> dict[str, Any]:
         "theme": gr.themes.Soft(
             primary_hue="indigo", secondary_hue="indigo", neutral_hue="slate", font=FONTS, font_mono=MONO_FONTS
         ).set(
-            body_background_fill="*neutral_50",
-            block_background_fill="white",
+            background_fill_primary="*neutral_50",
             block_title_background_fill="none",
             block_title_background_fill_dark="none",
             block_title_text_color="*body_text_color",

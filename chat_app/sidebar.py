@@ -41,9 +41,7 @@ def sidebar(info: EngineInfo) -> tuple[list[gr.components.FormComponent], list[g
             )
             alpha = _strength(default.boost.method, default)
             with gr.Column(visible=default.boost.method != "off") as band:
-                band_from = gr.Slider(
-                    0, 1, default.boost.band[0], step=0.01, label=strings.BAND_FROM_LABEL, info=strings.BAND_INFO
-                )
+                band_from = gr.Slider(0, 1, default.boost.band[0], step=0.01, label=strings.BAND_FROM_LABEL)
                 band_to = gr.Slider(0, 1, default.boost.band[1], step=0.01, label=strings.BAND_TO_LABEL)
             with gr.Column(visible=default.boost.method != "off") as per_clip:
                 weights = [

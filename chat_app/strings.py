@@ -62,8 +62,7 @@ METHOD_INFO: dict[Method, str] = {
 }
 METHOD_NAMES: tuple[tuple[str, Method], ...] = tuple((method, method) for method in METHODS)
 ALPHA_LABEL = "Strength"
-BAND_FROM_LABEL, BAND_TO_LABEL = "Layers from", "Layers to"
-BAND_INFO = "Fractions of the depth. The boost acts in these layers only."
+BAND_FROM_LABEL, BAND_TO_LABEL = "From depth", "To depth"
 WEIGHT_LABEL = "Weight of clip {letter}"
 ANSWER_HEADING = "Answer"
 ADAPTER_LABEL, NO_ADAPTER = "Adapter", "off"
