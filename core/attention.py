@@ -149,12 +149,16 @@ class Probe:
         assert start == 0 or options.get("sliding_window"), f"{key.shape[2]} keys where {self._keys} were announced"
         free = key.shape[2] - stop
         assert free == 0 or mask is not None or queries == stop, f"{free} keys more than the {stop} announced"
-        key = key[0, :, :stop].float()
+        if free:
+            key, value = key[:, :, :stop], value[:, :, :stop]
+        # (kv_heads, heads of a group, ...): heads that share a key head are one matrix product, with nothing repeated
         scaling = options.get("scaling") or head_dim**-0.5
-        # the query heads of a group share a key head: one matrix product a group, no copy of keys or values
-        row = (query[0, :, -1].float() * scaling).view(key.shape[0], -1, head_dim)
-        scores = torch.bmm(row, key.transpose(1, 2)).view(heads, stop)
-        masked = scores if mask is None else scores.masked_fill(~mask[0, :, -1, :stop], -math.inf)
+        row = (query[0, :, -1].float() * scaling).view(key.shape[1], -1, head_dim)
+        scores = torch.bmm(row, key[0].float().transpose(1, 2))
+        masked = scores
+        if mask is not None:
+            unseen = ~mask[0, :, -1, :stop].expand(heads, stop)
+            masked = scores.masked_fill(unseen.view(scores.shape), -math.inf)
         applied = masked
         if boosted:
             gain = self._observation.gain[start : self._keys]
@@ -164,8 +168,7 @@ class Probe:
         self._weights[layer] = weights = torch.softmax(applied, -1)
         if output is not None and not boosted:
             return output
-        weights = weights.view(key.shape[0], -1, stop)
-        last = torch.bmm(weights, value[0, :, :stop].float()).view(1, 1, heads, -1).to(query.dtype)
+        last = torch.bmm(weights, value[0].float()).view(1, 1, heads, -1).to(query.dtype)
         if output is None:
             return last
         output[:, -1:] = last
@@ -178,7 +181,9 @@ class Probe:
             return None
         assert tuple(self._weights) == self._layers, "no whole forward was observed"
         depth, width = len(self._layers), len(seen.sources)
-        rows = torch.stack([self._padded(row) for row in (*self._weights.values(), *self._natural.values())])
+        rows = torch.stack([self._padded(row) for row in (*self._weights.values(), *self._natural.values())]).flatten(
+            1, 2
+        )
         # few operations, for all layers at once: right after a forward each runs cold, and that is most of its cost
         spread = (rows[:depth] @ seen.on_clip[: self._keys]).std(1, correction=0)
         by_key = rows.mean(1)
@@ -201,8 +206,8 @@ class Probe:
         )
 
     def _padded(self, row: Tensor) -> Tensor:
-        """(heads, keys): a sliding window's row ends where the others do and holds 0 before its window."""
-        missing = self._keys - row.shape[1]
+        """(kv_heads, heads of a group, keys): a sliding window ends where the others do, with 0 before it."""
+        missing = self._keys - row.shape[-1]
         return nn.functional.pad(row, (missing, 0)) if missing else row
 
 

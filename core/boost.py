@@ -13,7 +13,7 @@ from torch import Tensor
 from core.types import Method
 
 Formula = Callable[[Tensor, Tensor, Tensor, float], Tensor]
-"""Of scores (heads, keys), masked scores (heads, keys), gain (keys,) and alpha; gives masked scores (heads, keys).
+"""Of scores (..., keys), masked scores (..., keys), gain (keys,) and alpha; gives masked scores (..., keys).
 
 All fp32. Masked keys hold -inf in the second argument, their plain score in the first; where nothing is masked the two
 are one tensor. Gain is a clip's weight w on its keys and 0 on all others.
