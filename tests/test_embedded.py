@@ -13,7 +13,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, WhisperConfig
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from core.embedded import ct2, gguf_llm, joiner, parts
+from core.embedded import assembly, ct2, gguf_llm, joiner, parts
 from core.embedded.ears import Heard, SpeechEar
 from core.embedded.joiner import Joiner, by_token, class_rows, token_seconds
 from core.errors import LoadError
@@ -239,3 +239,9 @@ def test_a_download_that_fails_says_what_to_do(tmp_path: Path, monkeypatch: pyte
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     with pytest.raises(LoadError, match="EARSHOT_PARTS"):
         parts.unpacked(parts.EVENT, progress=lambda line: None)
+
+
+def test_a_checkout_without_weights_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assembly, "WEIGHTS", tmp_path)
+    with pytest.raises(LoadError, match="check Earshot out again"):
+        assembly.load_embedded()

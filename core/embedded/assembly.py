@@ -25,6 +25,7 @@ from core.embedded.ct2 import whisper_encoder_state
 from core.embedded.ears import Ears, EventEar, SpeechEar
 from core.embedded.gguf_llm import open_gguf, read_config, read_state, read_tokenizer
 from core.embedded.joiner import Joiner, class_offsets, class_rows
+from core.errors import LoadError
 
 WEIGHTS = Path(__file__).parent / "weights"
 WHISPER_TINY = WhisperConfig(
@@ -45,7 +46,7 @@ def load_embedded(progress: parts.Progress = print, dtype: torch.dtype = torch.b
     """The shipped model, from the cache where it is there already.
 
     Raises:
-        LoadError: A part cannot be had.
+        LoadError: A part cannot be had, or the learnt weights are missing.
     """
     folder = parts.cache_folder() / f"embedded-{_fingerprint()}"
     if not (folder / "config.json").exists():
@@ -138,6 +139,10 @@ def _fingerprint() -> str:
     digest = hashlib.sha256("".join(part.sha256 for part in parts.PARTS).encode())
     code = sorted(Path(__file__).parent.glob("*.py"))
     learnt = [WEIGHTS / "joiner.safetensors", *sorted((WEIGHTS / "base").glob("adapter_*"))]
+    if not all(file.exists() for file in learnt) or len(learnt) < 3:
+        raise LoadError(
+            "The embedded model's weights are not in core/embedded/weights: check Earshot out again, whole."
+        )
     for file in (*code, *learnt):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
