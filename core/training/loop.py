@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from core.training.corpus import Corpus
-from core.training.questions import draw, read_chat_prompts
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -25,6 +23,8 @@ from core.training import align, metrics
 from core.training.batches import Batch, collate, conversation_of
 from core.training.chat import own_answers
 from core.training.checkpoint import load_checkpoint, save_checkpoint
+from core.training.corpus import Corpus
+from core.training.questions import draw, read_chat_prompts
 from core.training.recipe import Recipe
 from core.types import Clip, Conversation, Turn
 

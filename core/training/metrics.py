@@ -6,14 +6,14 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from core.training.corpus import Corpus
-from core.training.questions import EVALUATION_TASKS, evaluation_set
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from core.families.embedded import FAMILY
 from core.families.family import EncodedClip
 from core.training.batches import Batch, collate, conversation_of
+from core.training.corpus import Corpus
+from core.training.questions import EVALUATION_TASKS, evaluation_set
 from core.types import Clip
 
 
