@@ -1,22 +1,23 @@
-"""A folder of labelled recordings with a manifest, and the ways a question picks from it.
+"""A folder of labelled recordings, and the ways a question picks from it.
 
 Knows labels, voices and packages; nothing of questions or of the model.
 """
 
-import json
 import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from core.audio import read_clip
 from core.errors import AudioError, LoadError
+from core.training.manifest import Recording, read_manifest
 from core.types import SAMPLING_RATE_HZ
 
 Split = Literal["train", "dev"]
@@ -26,48 +27,15 @@ SOUNDS = ("sound", "ambience")
 NOT_SPEECH = ("sound", "ambience", "instrument")
 KINDS = ("sound", "ambience", "instrument", "speech")
 
-
-@dataclass(frozen=True)
-class Recording:
-    """One row of the manifest.
-
-    Attributes:
-        kind: `sound`, `ambience` (a place, weather, a crowd), `instrument` or `speech`.
-        label: A noun phrase that completes "I hear ...".
-        recording: Rows with the same value are pieces or copies of one recording.
-        group: Near relatives: takes of one series, one voice, one soundfont program.
-        transcript: The words said, or None where they are not known.
-        pair_id: Two rows with the same value differ by one word and share voice and speed.
-        source_rate: Sampling rate in hertz before conversion to 16 kHz.
-        licence_tier: `permissive`, `share-alike` or `gpl`.
-    """
-
-    id: str
-    path: str
-    kind: str
-    label: str
-    split: str
-    seconds: float
-    recording: str
-    group: str
-    package: str
-    source_rate: int
-    licence: str
-    licence_tier: str
-    author: str = ""
-    transcript: str | None = None
-    language: str | None = None
-    voice: str | None = None
-    gender: str | None = None
-    utterance: str | None = None
-    instrument: str | None = None
-    pitch_hz: float | None = None
-    pair_id: str | None = None
-    pair_side: str | None = None
-    pair_change: str | None = None
+Item = TypeVar("Item")
 
 
-_KNOWN = frozenset(spec.name for spec in fields(Recording))
+def one_of(rng: np.random.Generator, items: Sequence[Item], weights: Sequence[float] | None = None) -> Item:
+    """One item, evenly or by weights of any sum."""
+    if weights is None:
+        return items[int(rng.integers(len(items)))]
+    shares = np.asarray(weights, dtype=float)
+    return items[int(rng.choice(len(items), p=shares / shares.sum()))]
 
 
 def read_alike(file: Path = PROMPTS / "training.toml") -> tuple[frozenset[str], ...]:
@@ -76,11 +44,21 @@ def read_alike(file: Path = PROMPTS / "training.toml") -> tuple[frozenset[str], 
     return tuple(frozenset(group) for group in groups)
 
 
+def plain_words(transcript: str) -> str:
+    """Lower case, without stops: "On the sofa." and "on the sofa" are the same words."""
+    return "".join(mark for mark in transcript.lower() if mark.isalnum() or mark in " '").strip()
+
+
 @dataclass(frozen=True, eq=False)
 class Corpus:
     """The recordings of one split, indexed for drawing. Decoded samples stay in memory as int16.
 
     Every draw depends on the generator it is given and on nothing else.
+
+    Attributes:
+        folder: Holds the audio files.
+        recordings: Rows of the manifest, in its order.
+        alike: Groups of labels that are never set against each other.
     """
 
     folder: Path
@@ -90,7 +68,7 @@ class Corpus:
 
     @classmethod
     def read(cls, folder: Path, split: Split, tiers: Sequence[str] | None = None) -> "Corpus":
-        """Reads `manifest.jsonl`, one JSON object a line.
+        """Reads `manifest.jsonl` or `clips.csv` (see `core.training.manifest`).
 
         Args:
             folder: Holds the manifest and the audio its rows name.
@@ -98,33 +76,25 @@ class Corpus:
             tiers: Licence tiers to keep; None keeps all.
 
         Raises:
-            LoadError: When there is no manifest or nothing in it is of this split.
+            LoadError: There is no manifest, a row is not complete, or no row is of this split and these tiers.
         """
-        manifest = folder / "manifest.jsonl"
-        if not manifest.is_file():
-            raise LoadError(f"No manifest.jsonl in {folder}: name a folder that holds a training corpus.")
-        rows = (json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines() if line)
         kept = tuple(
-            Recording(**{key: value for key, value in row.items() if key in _KNOWN})
-            for row in rows
-            if row["split"] == split and (tiers is None or row["licence_tier"] in tiers)
+            row for row in read_manifest(folder) if row.split == split and (tiers is None or row.licence_tier in tiers)
         )
         if not kept:
-            raise LoadError(f"{manifest} has no {split} rows of the wanted licences: choose other tiers or a split.")
+            wanted = "any licence" if tiers is None else f"licence tier {' or '.join(tiers)}"
+            raise LoadError(f"No {split} rows of {wanted} in {folder}: add such clips, or name other tiers.")
         return cls(folder, kept, read_alike())
 
     def samples(self, recording: Recording) -> NDArray[np.float32]:
         """Decoded samples, float32 of shape (n,), 16 kHz mono within -1..1; a fresh array at each call.
 
         Raises:
-            AudioError: When the file is not 16 kHz mono.
+            AudioError: The file cannot be used as a clip.
         """
         if recording.id not in self._decoded:
-            decoded, rate_hz = soundfile.read(self.folder / recording.path, dtype="int16")
-            if rate_hz != SAMPLING_RATE_HZ or decoded.ndim != 1:
-                raise AudioError(recording.path, "training clips are 16 kHz mono; convert this one first.")
-            self._decoded[recording.id] = decoded
-        return self._decoded[recording.id].astype(np.float32) / 32768.0
+            self._decoded[recording.id] = _decode(self.folder / recording.path)
+        return self._decoded[recording.id].astype(np.float32) / np.float32(32768.0)
 
     def near(self, label: str) -> frozenset[str]:
         """The label itself and every label too like it to be told apart in fairness."""
@@ -132,7 +102,7 @@ class Corpus:
 
     @cached_property
     def _shelves(self) -> Mapping[tuple[str, str, object], Mapping[str, list[Recording]]]:
-        """(kind, scope, value) -> label -> recordings, with scope `package`, `source_rate` or `all`."""
+        """(kind, scope, value) -> label (of speech: voice) -> rows; a scope is `package`, `source_rate` or `all`."""
         shelves: dict[tuple[str, str, object], dict[str, list[Recording]]] = defaultdict(lambda: defaultdict(list))
         for row in self.recordings:
             for scope, value in (("package", row.package), ("source_rate", row.source_rate), ("all", None)):
@@ -147,37 +117,40 @@ class Corpus:
         like: Recording | None = None,
         where: Callable[[Recording], bool] | None = None,
     ) -> Recording:
-        """One recording: kind by `kinds` (repeat one to favour it), label by root frequency, then evenly.
+        """One recording: kind evenly among `kinds`, label (or voice) by the root of its frequency, then evenly.
 
         Args:
             rng: The only source of chance.
-            kinds: Kinds to pick from.
+            kinds: Kinds to pick from; repeat one to favour it.
             avoid: Labels that must not be picked, nor any label like them.
             like: Prefer its package, else its source rate, so that neither gives an answer away.
             where: Further condition on the recording.
+
+        Raises:
+            LoadError: The corpus holds no such recording.
         """
-        kind = kinds[rng.integers(len(kinds))]
-        shunned = frozenset().union(*(self.near(label) for label in avoid))
-        scopes: list[tuple[str, object]] = [("all", None)]
-        if like is not None:
-            scopes = [("package", like.package), ("source_rate", like.source_rate), *scopes]
-        for scope, value in scopes:
-            shelf = {
-                name: kept
-                for name, rows in self._shelves.get((kind, scope, value), {}).items()
-                if rows[0].label not in shunned and (kept := [row for row in rows if where is None or where(row)])
-            }
-            if shelf:
-                names = list(shelf)
-                weights = np.sqrt([len(shelf[name]) for name in names])
-                rows = shelf[names[rng.choice(len(names), p=weights / weights.sum())]]
-                return rows[rng.integers(len(rows))]
-        if len(set(kinds)) > 1:
-            return self.pick(rng, [other for other in kinds if other != kind], avoid, like, where)
-        raise LookupError(f"nothing of {kinds} is left in this corpus")
+        left, shunned = list(kinds), frozenset().union(*(self.near(label) for label in avoid))
+        while left:
+            kind = one_of(rng, left)
+            for scope, value in _scopes(like):
+                shelf = self._fitting(self._shelves.get((kind, scope, value), {}), shunned, where)
+                if shelf:
+                    return one_of(rng, one_of(rng, shelf, [len(rows) ** 0.5 for rows in shelf]))
+            left = [other for other in left if other != kind]
+        raise LoadError(f"The corpus in {self.folder} has too few {' or '.join(sorted(set(kinds)))} clips: add some.")
+
+    @staticmethod
+    def _fitting(
+        shelf: Mapping[str, list[Recording]], shunned: frozenset[str], where: Callable[[Recording], bool] | None
+    ) -> list[list[Recording]]:
+        allowed = [rows for rows in shelf.values() if rows[0].label not in shunned]
+        if where is None:
+            return allowed
+        fitting = [[row for row in rows if where(row)] for rows in allowed]
+        return [rows for rows in fitting if rows]
 
     @cached_property
-    def _series(self) -> Mapping[str, tuple[tuple[Recording, ...], ...]]:
+    def _takes(self) -> Mapping[str, tuple[tuple[Recording, ...], ...]]:
         """Label -> its recordings, pieces of one recording together; speech is left out."""
         series: dict[str, dict[str, list[Recording]]] = defaultdict(lambda: defaultdict(list))
         for row in self.recordings:
@@ -185,48 +158,85 @@ class Corpus:
                 series[row.label][row.recording].append(row)
         return {label: tuple(tuple(rows) for rows in takes.values()) for label, takes in series.items()}
 
-    def several(self, rng: np.random.Generator, count: int, kinds: Sequence[str] = NOT_SPEECH) -> list[Recording]:
-        """`count` recordings of one label, no two of them pieces of the same recording."""
-        labels = [label for label, takes in self._series.items() if len(takes) >= count and takes[0][0].kind in kinds]
-        if not labels:
-            raise LookupError(f"no label of {kinds} has {count} recordings in this corpus")
-        weights = np.sqrt([len(self._series[label]) for label in labels])
-        takes = self._series[labels[rng.choice(len(labels), p=weights / weights.sum())]]
-        chosen = rng.choice(len(takes), size=count, replace=False)
-        return [takes[index][rng.integers(len(takes[index]))] for index in chosen]
+    def takes(self, label: str) -> int:
+        """How many recordings a label has, pieces of one recording counted once."""
+        return len(self._takes.get(label, ()))
 
-    @cached_property
-    def speech(self) -> tuple[Recording, ...]:
-        """The recordings of a person speaking."""
-        return tuple(row for row in self.recordings if row.kind == "speech")
+    def several(self, rng: np.random.Generator, count: int, kinds: Sequence[str]) -> list[Recording]:
+        """`count` recordings of one label, no two of them pieces of the same recording.
+
+        Raises:
+            LoadError: No label of these kinds has so many.
+        """
+        left = list(kinds)
+        while left:
+            kind = one_of(rng, left)
+            enough = [takes for takes in self._takes.values() if len(takes) >= count and takes[0][0].kind == kind]
+            if enough:
+                takes = one_of(rng, enough, [len(takes) ** 0.5 for takes in enough])
+                return [one_of(rng, takes[index]) for index in rng.choice(len(takes), size=count, replace=False)]
+            left = [other for other in left if other != kind]
+        raise LoadError(f"No label in {self.folder} has {count} recordings: add more of one kind of sound.")
 
     @cached_property
     def by_words(self) -> Mapping[str, tuple[Recording, ...]]:
-        """Transcript (case and stops set aside) -> its English recordings."""
+        """Transcript (case and stops set aside) -> its recordings."""
         spoken: dict[str, list[Recording]] = defaultdict(list)
-        for row in self.speech:
+        for row in self.recordings:
             if row.transcript is not None:
                 spoken[plain_words(row.transcript)].append(row)
         return {words: tuple(rows) for words, rows in spoken.items()}
 
     @cached_property
     def by_voice(self) -> Mapping[str, tuple[Recording, ...]]:
-        """Voice -> its recordings."""
+        """Voice -> its recordings; clips of unnamed voices are left out."""
         voices: dict[str, list[Recording]] = defaultdict(list)
-        for row in self.speech:
-            voices[row.voice or row.recording].append(row)
+        for row in self.recordings:
+            if row.voice is not None:
+                voices[row.voice].append(row)
         return {voice: tuple(rows) for voice, rows in voices.items()}
+
+    @cached_property
+    def echoed(self) -> frozenset[str]:
+        """Ids of the recordings whose words another voice of the same package says as well."""
+        return frozenset(
+            row.id
+            for rows in self.by_words.values()
+            for row in rows
+            if any(other.voice != row.voice and other.package == row.package for other in rows)
+        )
+
+    @cached_property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of the languages spoken."""
+        return tuple(sorted({row.language for row in self.recordings if row.language is not None}))
 
     @cached_property
     def pairs(self) -> tuple[tuple[Recording, Recording], ...]:
         """Minimal pairs: the same voice, two sentences that differ by one word; sides a and b."""
         sides: dict[str, dict[str, Recording]] = defaultdict(dict)
-        for row in self.speech:
+        for row in self.recordings:
             if row.pair_id is not None and row.pair_side is not None:
                 sides[row.pair_id][row.pair_side] = row
         return tuple((pair["a"], pair["b"]) for pair in sides.values() if len(pair) == 2)
 
 
-def plain_words(transcript: str) -> str:
-    """Lower case, without stops: "On the sofa." and "on the sofa" are the same words."""
-    return "".join(mark for mark in transcript.lower() if mark.isalnum() or mark in " '").strip()
+def _decode(path: Path) -> NDArray[np.int16]:
+    if not path.is_file():
+        raise AudioError(path.name, f"it is not in {path.parent}; put it there, or take its row out of the manifest.")
+    try:
+        found: tuple[NDArray[np.int16], int] = soundfile.read(path, dtype="int16")
+    except soundfile.LibsndfileError:
+        found = (np.zeros((0, 2), np.int16), 0)  # a format for `read_clip`
+    samples, rate_hz = found
+    if rate_hz != SAMPLING_RATE_HZ or samples.ndim != 1:
+        samples = np.round(read_clip(path).samples * 32767.0).astype(np.int16)
+    if not samples.any():
+        raise AudioError(path.name, "it is silent; take its row out of the manifest.")
+    return samples
+
+
+def _scopes(like: Recording | None) -> tuple[tuple[str, object], ...]:
+    if like is None:
+        return (("all", None),)
+    return (("package", like.package), ("source_rate", like.source_rate), ("all", None))

@@ -5,14 +5,14 @@ facts are clips, by index; they become "clip B" here, once the order of the clip
 """
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from core.training.corpus import PROMPTS
+from core.training.corpus import PROMPTS, one_of
 from core.types import letter
 
 Fact = str | int | tuple[str, ...]
@@ -102,9 +102,11 @@ class Phrasings:
         def filled(template: str, facts: Facts) -> str:
             return _capitalised(template.format(**self._words(facts, clips, rotation)))
 
-        question = filled(_one(phrasing.short if short else phrasing.free, rng), query.facts)
+        question = filled(one_of(rng, phrasing.short if short else phrasing.free), query.facts)
         if not short:
-            return Exchange(query.task, question, filled(_one(phrasing.full_answers[query.outcome], rng), query.facts))
+            return Exchange(
+                query.task, question, filled(one_of(rng, phrasing.full_answers[query.outcome]), query.facts)
+            )
         answer = filled(phrasing.short_answers[query.outcome], query.facts)
         if not choices:
             return Exchange(query.task, question, answer)
@@ -125,10 +127,6 @@ class Phrasings:
             else:
                 words[key] = self.names.get(key, {}).get(fact, fact)
         return words
-
-
-def _one(wordings: Sequence[str], rng: np.random.Generator) -> str:
-    return wordings[rng.integers(len(wordings))]
 
 
 def _capitalised(text: str) -> str:

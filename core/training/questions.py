@@ -5,18 +5,20 @@ The tasks and their weights by stage are the two tables below; each builder's mo
 
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from core.training import questions_measure as measure
 from core.training import questions_one as one
 from core.training import questions_sound as sound
 from core.training import questions_speech as speech
 from core.training.corpus import PROMPTS, Corpus
-from core.training.phrasings import Exchange, Phrasings, Query, read_phrasings
+from core.training.phrasings import Exchange, Phrasings, read_phrasings
 from core.training.scene import Heard, Scene
 from core.types import Clip, letter
 
@@ -54,7 +56,7 @@ def _about_one(task: str, weight: float) -> Task:
 
 
 def _extreme(build: Callable[[Corpus, np.random.Generator, int, bool], Scene], most: bool, weight: float) -> Task:
-    return Task(partial(build, most=most), (2, 2, 2, 3, 4), weight)
+    return Task(lambda corpus, rng, count: build(corpus, rng, count, most), (2, 2, 2, 3, 4), weight)
 
 
 BASE: Mapping[str, Task] = {
@@ -72,6 +74,7 @@ BASE: Mapping[str, Task] = {
 
 COMPARING: Mapping[str, Task] = {
     "which_clip": Task(sound.which_clip, (2, 3, 4), 2.0),
+    "which_mixture": Task(sound.which_mixture, (2, 3), 1.0),
     "both_or_neither": Task(sound.both_or_neither, (2,), 1.0),
     "same_kind": Task(sound.same_kind, (2,), 2.5),
     "odd_one_out": Task(sound.odd_one_out, (3, 4), 2.0),
@@ -79,12 +82,12 @@ COMPARING: Mapping[str, Task] = {
     "added_event": Task(sound.added_event, (2,), 2.0),
     "extra_event_clip": Task(sound.extra_event_clip, (2, 2, 3), 2.0),
     "difference": Task(sound.difference, (2,), 2.5),
-    "louder": _extreme(sound.loudness, True, 1.0),
-    "quieter": _extreme(sound.loudness, False, 0.7),
-    "longer": _extreme(sound.length, True, 1.0),
-    "shorter": _extreme(sound.length, False, 0.7),
-    "higher": _extreme(sound.pitch, True, 1.0),
-    "lower": _extreme(sound.pitch, False, 0.7),
+    "louder": _extreme(measure.loudness, True, 1.0),
+    "quieter": _extreme(measure.loudness, False, 0.7),
+    "longer": _extreme(measure.length, True, 1.0),
+    "shorter": _extreme(measure.length, False, 0.7),
+    "higher": _extreme(measure.pitch, True, 1.0),
+    "lower": _extreme(measure.pitch, False, 0.7),
     "same_speaker": Task(speech.same_speaker, (2,), 2.0),
     "same_words": Task(speech.same_words, (2,), 2.0),
     "words_difference": Task(speech.words_difference, (2,), 1.5),
@@ -98,30 +101,38 @@ BASE_SHARE = 0.3
 
 @dataclass(frozen=True)
 class Gate:
-    """One task of the gates: a builder, the number of clips, and the outcomes that are asked for (all, if None)."""
+    """One task of the gates.
+
+    Attributes:
+        build: Makes the scene.
+        count: Number of clips.
+        outcomes: Asked for in turn, so that none is more frequent; the choices are limited to them.
+    """
 
     build: Build
     count: int
-    outcomes: tuple[str, ...] | None = None
+    outcomes: tuple[str, ...]
 
 
+_YES_NO = ("yes", "no")
 _LETTERS = ("clip",)
+_NAMED = ("is",)
 GATES: Mapping[str, Gate] = {
-    "presence": Gate(BASE["presence"].build, 1),
+    "presence": Gate(BASE["presence"].build, 1, _YES_NO),
     "which_clip_2": Gate(sound.which_clip, 2, _LETTERS),
     "which_clip_3": Gate(sound.which_clip, 3, _LETTERS),
     "which_clip_4": Gate(sound.which_clip, 4, _LETTERS),
-    "caption": Gate(BASE["caption"].build, 1),
-    "spoken_word": Gate(BASE["spoken_word"].build, 1),
-    "same_kind": Gate(sound.same_kind, 2),
-    "added_event": Gate(sound.added_event, 2),
+    "caption": Gate(partial(one.about_one, task="caption", kinds=sound.SERIES), 1, _NAMED),
+    "spoken_word": Gate(BASE["spoken_word"].build, 1, _NAMED),
+    "same_kind": Gate(sound.same_kind, 2, _YES_NO),
+    "added_event": Gate(partial(sound.added_event, kinds=sound.EVENTS), 2, _NAMED),
     "extra_event_clip": Gate(sound.extra_event_clip, 2, _LETTERS),
-    "same_speaker": Gate(partial(speech.same_speaker, again=0.0), 2),
-    "same_words": Gate(partial(speech.same_words, again=0.0), 2),
-    "louder": Gate(COMPARING["louder"].build, 2),
-    "longer": Gate(COMPARING["longer"].build, 2),
-    "higher": Gate(COMPARING["higher"].build, 2),
-    "odd_one_out": Gate(sound.odd_one_out, 3),
+    "same_speaker": Gate(partial(speech.same_speaker, shared=0.0), 2, _YES_NO),
+    "same_words": Gate(partial(speech.same_words, shared=0.0), 2, _YES_NO),
+    "louder": Gate(COMPARING["louder"].build, 2, _LETTERS),
+    "longer": Gate(COMPARING["longer"].build, 2, _LETTERS),
+    "higher": Gate(COMPARING["higher"].build, 2, _LETTERS),
+    "odd_one_out": Gate(sound.odd_one_out, 3, _LETTERS),
 }
 EVALUATION_TASKS: tuple[str, ...] = tuple(GATES)
 
@@ -143,7 +154,7 @@ def draw(corpus: Corpus, rng: np.random.Generator, stage: Stage, phrasings: Phra
     scene = task.build(corpus, rng, task.counts[rng.integers(len(task.counts))])
     count = len(scene.heard)
     rotation = int(rng.integers(count))
-    queries = [scene.query, *_further(corpus, rng, scene, int(rng.integers(3)))]
+    queries = [scene.query, *one.further(corpus, rng, scene, int(rng.integers(3)))]
     exchanges = tuple(phrasings.exchange(query, rng, count, rotation) for query in queries)
     return Sample(_clips(scene.heard, rotation), exchanges)
 
@@ -151,31 +162,6 @@ def draw(corpus: Corpus, rng: np.random.Generator, stage: Stage, phrasings: Phra
 def _clips(heard: tuple[Heard, ...], rotation: int) -> tuple[Clip, ...]:
     count = len(heard)
     return tuple(Clip(heard[(place - rotation) % count].samples, f"{letter(place)}.wav") for place in range(count))
-
-
-def _further(corpus: Corpus, rng: np.random.Generator, scene: Scene, wanted: int) -> list[Query]:
-    """More questions about the clips of a scene, no two of one task."""
-    found: dict[str, Query] = {}
-    for _ in range(wanted):
-        index = int(rng.integers(len(scene.heard)))
-        chance = rng.random()
-        query: Query | None
-        if len(scene.heard) > 1 and chance < 0.2:
-            query = one.listing(scene.heard)
-        elif len(scene.heard) > 1 and chance < 0.4:
-            labels = [clip.labels[0] for clip in scene.heard]
-            alone = not any(
-                corpus.near(labels[index]) & set(clip.labels) for clip in scene.heard if clip is not scene.heard[index]
-            )
-            query = one.which_has(scene.heard, index) if alone else None
-        else:
-            asks = list(one.ABOUT_ONE.values())
-            weights = np.array([3.0, 3.0, 0.5, 3.0, 1.0, 0.5, 0.5, 0.5])
-            asked = asks[rng.choice(len(asks), p=weights / weights.sum())](corpus, rng, scene.heard[index])
-            query = one.at(asked, index) if asked else None
-        if query is not None and query.task != scene.query.task:
-            found[query.task] = query
-    return list(found.values())
 
 
 def evaluation_set(
@@ -196,18 +182,18 @@ def evaluation_set(
     phrasings = phrasings or read_phrasings()
     gate = GATES[task]
     samples: list[Sample] = []
-    while len(samples) < n:
+    for wanted in cycle(gate.outcomes):
         scene = gate.build(corpus, rng, gate.count)
-        query = scene.query
-        if gate.outcomes is not None and query.outcome not in gate.outcomes:
-            continue
-        if gate.outcomes is not None:
-            rivals = tuple(rival for rival in query.rivals if rival[0] in gate.outcomes)
-            query = Query(query.task, query.outcome, query.facts, rivals)
+        while scene.query.outcome != wanted:
+            scene = gate.build(corpus, rng, gate.count)
+        rivals = tuple(rival for rival in scene.query.rivals if rival[0] in gate.outcomes)
+        query = replace(scene.query, rivals=rivals)
         for rotation in range(gate.count):
+            if len(samples) == n:
+                return samples
             exchange = phrasings.exchange(query, rng, gate.count, rotation, short=True, choices=True)
             samples.append(Sample(_clips(scene.heard, rotation), (exchange,)))
-    return samples[:n]
+    raise AssertionError("a cycle has no end")
 
 
 def read_chat_prompts(file: Path = PROMPTS / "chat.toml") -> tuple[str, ...]:

@@ -1,19 +1,20 @@
 """Questions about one clip, alone or among others, and lists of all: what every listener must know before comparing.
 
-Each entry of `ABOUT_ONE` says of which recordings it can be asked and what is true; answers are balanced by drawing
-the outcome first and then a recording that fits it.
+Answers are balanced by drawing the outcome first and then a recording that fits it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-from core.training.corpus import KINDS, Corpus, Recording
-from core.training.phrasings import Query
+from core.training.corpus import KINDS, Corpus, one_of
+from core.training.manifest import Recording
+from core.training.phrasings import Facts, Query
 from core.training.questions_sound import ANY_KIND, different
 from core.training.questions_speech import known_words, quoted, words_of
 from core.training.scene import Heard, Scene, hear_all, shared_conditions, which, yes_no
-from core.training.synthesis import drawn_conditions
+from core.training.synthesis import LONGEST_SECONDS, drawn_conditions
 
 HIGH_HZ, LOW_HZ = 600.0, 170.0
 LENGTHS_SECONDS = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
@@ -28,7 +29,7 @@ def caption(corpus: Corpus, rng: np.random.Generator, heard: Heard) -> Query:
     labels = [*heard.labels]
     while len(labels) < len(heard.labels) + 3:
         labels.append(corpus.pick(rng, kinds, labels).label)
-    facts = {"clip": 0, "label": recording.label}
+    facts: Facts = {"clip": 0, "label": recording.label}
     rivals = tuple(("is", {**facts, "label": label}) for label in labels[len(heard.labels) :])
     return Query("caption", "is", facts, rivals)
 
@@ -45,7 +46,7 @@ def kind(corpus: Corpus, rng: np.random.Generator, heard: Heard) -> Query:
     """Speech, a musical instrument, or another sound."""
     names = {"speech": "speech", "instrument": "instrument"}
     true = names.get(heard.recording.kind, "sound")
-    facts = {"clip": 0, "label": heard.recording.label}
+    facts: Facts = {"clip": 0, "label": heard.recording.label}
     return Query(
         "kind", true, facts, tuple((rival, facts) for rival in ("speech", "instrument", "sound") if rival != true)
     )
@@ -80,9 +81,9 @@ def language(corpus: Corpus, rng: np.random.Generator, heard: Heard) -> Query | 
     true = heard.recording.language
     if true is None:
         return None
-    spoken = sorted({row.language for row in corpus.speech if row.language and row.language != true})
+    spoken = [code for code in corpus.languages if code != true]
     chosen = rng.choice(len(spoken), size=min(3, len(spoken)), replace=False)
-    facts = {"clip": 0, "language": true}
+    facts: Facts = {"clip": 0, "language": true}
     return Query("language", "is", facts, tuple(("is", {**facts, "language": spoken[index]}) for index in chosen))
 
 
@@ -92,68 +93,112 @@ def register(corpus: Corpus, rng: np.random.Generator, heard: Heard) -> Query | 
     if hz is None or LOW_HZ < hz < HIGH_HZ:
         return None
     high = hz >= HIGH_HZ
-    facts = {"clip": 0}
+    facts: Facts = {"clip": 0}
     return Query("register", "high" if high else "low", facts, (("low" if high else "high", facts),))
 
 
 def duration(corpus: Corpus, rng: np.random.Generator, heard: Heard) -> Query:
     """About how long the clip is."""
     nearest = min(LENGTHS_SECONDS, key=lambda seconds: abs(seconds - heard.seconds))
-    facts = {"clip": 0, "length": f"{nearest:g}"}
+    facts: Facts = {"clip": 0, "length": f"{nearest:g}"}
     others = (("is", {**facts, "length": f"{seconds:g}"}) for seconds in LENGTHS_SECONDS if seconds != nearest)
     return Query("duration", "is", facts, tuple(others))
 
 
-ABOUT_ONE: dict[str, Ask] = {
-    "caption": caption,
-    "presence": presence,
-    "kind": kind,
-    "spoken_word": spoken_word,
-    "gender": gender,
-    "language": language,
-    "register": register,
-    "duration": duration,
-}
-
-_FITTING: dict[str, tuple[tuple[str, ...], Callable[[np.random.Generator], Callable[[Recording], bool]]]] = {
-    "caption": (ANY_KIND, lambda rng: lambda row: True),
-    "presence": (ANY_KIND, lambda rng: lambda row: True),
-    "kind": (("speech", "sound", "instrument"), lambda rng: lambda row: True),
-    "spoken_word": (("speech",), lambda rng: _single_word if rng.random() < 0.6 else known_words),
-    "gender": (("speech",), lambda rng: _of_gender("f" if rng.random() < 0.5 else "m")),
-    "language": (("speech",), lambda rng: _english(bool(rng.random() < 0.35))),
-    "register": (("instrument",), lambda rng: _high(bool(rng.random() < 0.5))),
-    "duration": (ANY_KIND, lambda rng: lambda row: True),
-}
+Fit = Callable[[Recording], bool]
 
 
-def _single_word(row: Recording) -> bool:
-    return known_words(row) and row.utterance == "word"
+@dataclass(frozen=True)
+class About:
+    """A question about one clip.
+
+    Attributes:
+        ask: Words out what is true of a clip; None where it cannot be asked of it.
+        kinds: Of recordings to ask it of.
+        fit: Draws the outcome and gives the condition that the recording must meet; None where any will do.
+        weight: How often it follows another question, relative to the other ones here.
+    """
+
+    ask: Ask
+    kinds: tuple[str, ...] = ANY_KIND
+    fit: Callable[[np.random.Generator], Fit] | None = None
+    weight: float = 1.0
 
 
-def _of_gender(wanted: str) -> Callable[[Recording], bool]:
+def _of_gender(rng: np.random.Generator) -> Fit:
+    wanted = "f" if rng.random() < 0.5 else "m"
     return lambda row: row.gender == wanted
 
 
-def _english(wanted: bool) -> Callable[[Recording], bool]:
-    return lambda row: (row.language == "en") == wanted
+def _of_language(rng: np.random.Generator) -> Fit:
+    english = bool(rng.random() < 0.35)
+    return lambda row: row.language is not None and (row.language == "en") == english
 
 
-def _high(wanted: bool) -> Callable[[Recording], bool]:
-    return lambda row: row.pitch_hz is not None and (row.pitch_hz >= HIGH_HZ if wanted else row.pitch_hz <= LOW_HZ)
+def _of_register(rng: np.random.Generator) -> Fit:
+    high = bool(rng.random() < 0.5)
+    return lambda row: row.pitch_hz is not None and (row.pitch_hz >= HIGH_HZ if high else row.pitch_hz <= LOW_HZ)
 
 
-def about_one(corpus: Corpus, rng: np.random.Generator, count: int, task: str) -> Scene:
-    """A scene of `count` clips with a question about the first of them."""
-    kinds, fit = _FITTING[task]
-    target = corpus.pick(rng, kinds, where=fit(rng))
+def _with_words(rng: np.random.Generator) -> Fit:
+    alone = bool(rng.random() < 0.6)
+    return lambda row: known_words(row) and row.seconds <= LONGEST_SECONDS and (not alone or row.utterance == "word")
+
+
+ABOUT_ONE: Mapping[str, About] = {
+    "caption": About(caption, weight=3.0),
+    "presence": About(presence, weight=3.0),
+    "kind": About(kind, ("speech", "sound", "instrument"), weight=0.5),
+    "spoken_word": About(spoken_word, ("speech",), _with_words, weight=3.0),
+    "gender": About(gender, ("speech",), _of_gender),
+    "language": About(language, ("speech",), _of_language, weight=0.5),
+    "register": About(register, ("instrument",), _of_register, weight=0.5),
+    "duration": About(duration, weight=0.5),
+}
+
+
+def about_one(
+    corpus: Corpus, rng: np.random.Generator, count: int, task: str, kinds: tuple[str, ...] | None = None
+) -> Scene:
+    """A scene of `count` clips with a question about the first of them.
+
+    Args:
+        corpus: Where recordings come from.
+        rng: The only source of chance.
+        count: How many clips.
+        task: Key of `ABOUT_ONE`.
+        kinds: Of the recording asked about; None takes those of the task.
+    """
+    about = ABOUT_ONE[task]
+    where = about.fit(rng) if about.fit is not None else None
+    target = corpus.pick(rng, kinds or about.kinds, where=where)
     recordings = [target, *(corpus.pick(rng, ANY_KIND) for _ in range(count - 1))]
     spoken = target.kind == "speech"  # cut to a common length, its words would be lost
-    conditions = drawn_conditions(rng) if spoken else shared_conditions(rng, recordings)
-    heard = hear_all(corpus, rng, recordings, conditions)
-    query = ABOUT_ONE[task](corpus, rng, heard[0])
+    heard = hear_all(corpus, rng, recordings, drawn_conditions(rng) if spoken else shared_conditions(rng, recordings))
+    query = about.ask(corpus, rng, heard[0])
     assert query is not None, f"{task} was drawn for a recording it cannot be asked of"
     return Scene(heard, query)
+
+
+def further(corpus: Corpus, rng: np.random.Generator, scene: Scene, tries: int) -> list[Query]:
+    """Up to `tries` more questions about the clips of a scene, no two of one task."""
+    found: dict[str, Query] = {}
+    for _ in range(tries):
+        query = _another(corpus, rng, scene.heard)
+        if query is not None and query.task != scene.query.task:
+            found[query.task] = query
+    return list(found.values())
+
+
+def _another(corpus: Corpus, rng: np.random.Generator, heard: tuple[Heard, ...]) -> Query | None:
+    index, chance = int(rng.integers(len(heard))), rng.random()
+    if len(heard) > 1 and chance < 0.2:
+        return listing(heard)
+    if len(heard) > 1 and chance < 0.4:
+        return which_has(corpus, heard, index)
+    about = one_of(rng, list(ABOUT_ONE.values()), [about.weight for about in ABOUT_ONE.values()])
+    query = about.ask(corpus, rng, heard[index])
+    return None if query is None else at(query, index)
 
 
 def list_all(corpus: Corpus, rng: np.random.Generator, count: int) -> Scene:
@@ -168,13 +213,16 @@ def listing(heard: tuple[Heard, ...]) -> Query:
     return Query("list_all", "is", {"list": tuple(" and ".join(clip.labels) for clip in heard)})
 
 
-def which_has(heard: tuple[Heard, ...], index: int) -> Query:
-    """Which clip has the foreground of the clip at `index`."""
-    facts = {"label": heard[index].labels[0]}
-    return Query("which_clip", "clip", {**facts, "clip": index}, which("which_clip", len(heard), facts).rivals)
+def which_has(corpus: Corpus, heard: tuple[Heard, ...], index: int) -> Query | None:
+    """Which clip has the foreground of the clip at `index`; None where another clip has it, or nearly, as well."""
+    wanted = heard[index].labels[0]
+    others = {label for place, clip in enumerate(heard) for label in clip.labels if place != index}
+    if others & corpus.near(wanted):
+        return None
+    return at(which("which_clip", len(heard), {"label": wanted}), index)
 
 
 def at(query: Query, index: int) -> Query:
-    """A question about the clip at index 0, asked of the clip at `index`."""
+    """A question about the clip at index 0, asked of the clip at `index`; its rivals are left out."""
     facts = {key: index if key == "clip" else fact for key, fact in query.facts.items()}
-    return Query(query.task, query.outcome, facts, query.rivals)
+    return Query(query.task, query.outcome, facts)

@@ -5,12 +5,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from core.training.corpus import Corpus, Recording, plain_words
-from core.training.phrasings import Query
-from core.training.scene import Heard, Scene, hear, spoken_conditions, which, yes_no
+from core.errors import LoadError
+from core.training.corpus import Corpus, one_of, plain_words
+from core.training.manifest import Recording
+from core.training.phrasings import Facts, Query
+from core.training.scene import Heard, Scene, hear_all, spoken_conditions, which, without_none, yes_no
 
-TREATED_AGAIN = 0.25
-"""Share of scenes with the same words (or the same voice) on both sides of the answer."""
+SHARED = 0.25
+"""How often two clips share what is not asked for: their words in a question on voices, their voice in one on words."""
+
+_TRIES = 100
 
 
 def known_words(row: Recording) -> bool:
@@ -19,7 +23,7 @@ def known_words(row: Recording) -> bool:
 
 
 def words_of(row: Recording) -> str:
-    """The words of a recording that has them."""
+    """The words of a recording that has them, without case and stops."""
     assert row.transcript is not None
     return plain_words(row.transcript)
 
@@ -30,82 +34,69 @@ def quoted(row: Recording) -> str:
     return row.transcript.rstrip(". ")
 
 
-def _one(rng: np.random.Generator, rows: Sequence[Recording]) -> Recording:
-    return rows[rng.integers(len(rows))]
+def spoken_pair(
+    corpus: Corpus, rng: np.random.Generator, same_voice: bool, same_words: bool
+) -> tuple[Recording, Recording]:
+    """Two recordings of one package and one sort of utterance (a word is set against a word).
 
+    The same words in the same voice are one recording twice, each time treated anew: no voice here says a thing twice.
 
-def _elsewhere(corpus: Corpus, row: Recording) -> list[Recording]:
-    """The same words in other voices of the same package."""
-    found = corpus.by_words.get(words_of(row), ())
-    return [other for other in found if other.voice != row.voice and other.package == row.package]
-
-
-def _first(corpus: Corpus, rng: np.random.Generator) -> Recording:
-    """A recording whose words another voice of its package says as well."""
-    while True:
-        row = corpus.pick(rng, ("speech",), where=known_words)
-        if _elsewhere(corpus, row):
-            return row
-
-
-def second(corpus: Corpus, rng: np.random.Generator, first: Recording, same_voice: bool, same_words: bool) -> Recording:
-    """A recording to go with `first`: of the same package and sort of utterance.
-
-    The same words in the same voice are the recording itself, to be treated anew: no voice says a thing twice here.
+    Raises:
+        LoadError: The corpus has no such pair.
     """
-    if same_voice and same_words:
-        return first
-    if same_words:
-        return _one(rng, _elsewhere(corpus, first))
-    voice = first.voice if same_voice else _one(rng, _elsewhere(corpus, first)).voice
-    rows = [
-        row
-        for row in corpus.by_voice[voice or ""]
-        if row.utterance == first.utterance and known_words(row) and words_of(row) != words_of(first)
-    ]
-    return _one(rng, rows) if rows else second(corpus, rng, _first(corpus, rng), same_voice, same_words)
+    for _ in range(_TRIES):
+        first = corpus.pick(rng, ("speech",), where=lambda row: known_words(row) and row.id in corpus.echoed)
+        if same_voice and same_words:
+            return first, first
+        echoes = [
+            row
+            for row in corpus.by_words[words_of(first)]
+            if row.voice != first.voice and row.package == first.package and row.utterance == first.utterance
+        ]
+        if not echoes:
+            continue
+        echo = one_of(rng, echoes)
+        if same_words:
+            return first, echo
+        voice = first.voice if same_voice else echo.voice
+        others = [
+            row
+            for row in corpus.by_voice.get(voice or "", ())
+            if row.utterance == first.utterance and known_words(row) and words_of(row) != words_of(first)
+        ]
+        if others:
+            return first, one_of(rng, others)
+    raise LoadError(f"Too few words in {corpus.folder} are said by two voices: add transcripts of more speakers.")
 
 
-def same_speaker(corpus: Corpus, rng: np.random.Generator, count: int, again: float = TREATED_AGAIN) -> Scene:
+def same_speaker(corpus: Corpus, rng: np.random.Generator, count: int, shared: float = SHARED) -> Scene:
     """Whether two clips have one speaker; whether their words are the same is drawn apart and tells nothing."""
-    same, same_words = bool(rng.random() < 0.5), bool(rng.random() < again)
-    first = _first(corpus, rng)
-    pair = [first, second(corpus, rng, first, same, same_words)]
-    conditions = spoken_conditions(rng, pair, speeds=False)
-    heard = tuple(hear(corpus, rng, row, conditions) for row in pair)
+    same, same_words = bool(rng.random() < 0.5), bool(rng.random() < shared)
+    pair = spoken_pair(corpus, rng, same, same_words)
+    heard = hear_all(corpus, rng, pair, spoken_conditions(rng, pair, speeds=False))
     return Scene(heard, yes_no("same_speaker", same, {"clip": 0, "other": 1}))
 
 
-def same_words(corpus: Corpus, rng: np.random.Generator, count: int, again: float = TREATED_AGAIN) -> Scene:
+def same_words(corpus: Corpus, rng: np.random.Generator, count: int, shared: float = SHARED) -> Scene:
     """Whether two clips say the same; whether the voice is the same is drawn apart and tells nothing."""
-    same, same_voice = bool(rng.random() < 0.5), bool(rng.random() < again)
-    pair = _words_pair(corpus, rng, same, same_voice)
-    facts = {"clip": 0, "other": 1, "words": quoted(pair[0]), "other_words": quoted(pair[1])}
+    same, same_voice = bool(rng.random() < 0.5), bool(rng.random() < shared)
+    if same_voice and not same and corpus.pairs and rng.random() < 0.5:
+        pair = one_of(rng, corpus.pairs)
+    else:
+        pair = spoken_pair(corpus, rng, same_voice, same)
+    facts: Facts = {"clip": 0, "other": 1, "words": quoted(pair[0]), "other_words": quoted(pair[1])}
     return Scene(_spoken(corpus, rng, pair), yes_no("same_words", same, facts))
 
 
-def _words_pair(corpus: Corpus, rng: np.random.Generator, same: bool, same_voice: bool) -> list[Recording]:
-    if same_voice and not same and corpus.pairs and rng.random() < 0.5:
-        return list(corpus.pairs[rng.integers(len(corpus.pairs))])
-    first = _first(corpus, rng)
-    return [first, second(corpus, rng, first, same_voice, same)]
-
-
-def _spoken(corpus: Corpus, rng: np.random.Generator, rows: Sequence[Recording]) -> tuple[Heard, ...]:
-    conditions = spoken_conditions(rng, rows)
-    return tuple(hear(corpus, rng, row, conditions) for row in rows)
-
-
 def words_difference(corpus: Corpus, rng: np.random.Generator, count: int) -> Scene:
-    """What differs between the words of two clips: nothing, one word, or everything."""
-    if rng.random() < 0.5 and corpus.pairs:
-        pair = list(corpus.pairs[rng.integers(len(corpus.pairs))])
-        if rng.random() < 0.5:
-            pair.reverse()
+    """What differs between the words of two clips: nothing, one place, or everything."""
+    if corpus.pairs and rng.random() < 0.5:
+        first, second = one_of(rng, corpus.pairs)
+        pair = (first, second) if rng.random() < 0.5 else (second, first)
     else:
-        pair = _words_pair(corpus, rng, bool(rng.random() < 0.4), bool(rng.random() < 0.3))
+        pair = spoken_pair(corpus, rng, bool(rng.random() < 0.3), bool(rng.random() < 0.4))
     outcome, here, there = spoken_difference(quoted(pair[0]), quoted(pair[1]))
-    facts = {"clip": 0, "other": 1, "words": here, "other_words": there}
+    facts: Facts = {"clip": 0, "other": 1, "words": here, "other_words": there}
     return Scene(_spoken(corpus, rng, pair), Query("words_difference", outcome, facts))
 
 
@@ -113,27 +104,25 @@ def spoken_difference(here: str, there: str) -> tuple[str, str, str]:
     """How two transcripts differ, by difflib over words.
 
     Returns:
-        An outcome and the words on each side: `same` with the whole text twice; `substituted` where one stretch
-        stands for another; `more` or `less` where this side has a stretch that the other has not, or the reverse
-        (the stretch on one side, the whole of the shorter text on the other); `other` with both whole texts.
+        An outcome and the words to name on each side. `same`, and `other` where they share too little: both whole
+        texts. `substituted`: the stretch here that stands for the stretch there. `more`: the stretch that only this
+        side has, and the whole text there; `less` the reverse.
     """
     ours, theirs = plain_words(here).split(), plain_words(there).split()
     if ours == theirs:
         return "same", here, there
-    changes = [
-        change
-        for change in difflib.SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes()
-        if change[0] != "equal"
-    ]
-    shared = len(ours) - sum(change[2] - change[1] for change in changes)
+    matcher = difflib.SequenceMatcher(None, ours, theirs, autojunk=False)
+    changes = [change for change in matcher.get_opcodes() if change[0] != "equal"]
+    shared = sum(block.size for block in matcher.get_matching_blocks())
     if len(changes) != 1 or shared < 2:
         return "other", here, there
     kind, start, stop, their_start, their_stop = changes[0]
+    our_stretch, their_stretch = " ".join(ours[start:stop]), " ".join(theirs[their_start:their_stop])
     if kind == "delete":
-        return "more", " ".join(ours[start:stop]), there
+        return "more", our_stretch, there
     if kind == "insert":
-        return "less", here, " ".join(theirs[their_start:their_stop])
-    return "substituted", " ".join(ours[start:stop]), " ".join(theirs[their_start:their_stop])
+        return "less", here, their_stretch
+    return "substituted", our_stretch, their_stretch
 
 
 def who_says(corpus: Corpus, rng: np.random.Generator, count: int) -> Scene:
@@ -157,6 +146,8 @@ def which_voice(corpus: Corpus, rng: np.random.Generator, count: int) -> Scene:
     rows = [corpus.pick(rng, ("speech",), where=lambda row: row.gender == wanted)]
     for _ in range(count - 1):
         rows.append(corpus.pick(rng, ("speech",), like=rows[0], where=lambda row: row.gender == rest))
-    query = which("which_voice", count, {"gender": wanted})
-    query = Query(query.task, query.outcome, query.facts, query.rivals[:-1])
-    return Scene(_spoken(corpus, rng, rows), query)
+    return Scene(_spoken(corpus, rng, rows), without_none(which("which_voice", count, {"gender": wanted})))
+
+
+def _spoken(corpus: Corpus, rng: np.random.Generator, rows: Sequence[Recording]) -> tuple[Heard, ...]:
+    return hear_all(corpus, rng, rows, spoken_conditions(rng, rows))

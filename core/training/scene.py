@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.training.corpus import Corpus, Recording
+from core.training.corpus import Corpus
+from core.training.manifest import Recording
 from core.training.phrasings import Answer, Facts, Query
 from core.training.synthesis import LONGEST_SECONDS, Conditions, Samples, drawn_conditions, treat
 from core.types import SAMPLING_RATE_HZ
@@ -61,7 +62,7 @@ def shared_conditions(rng: np.random.Generator, recordings: Sequence[Recording],
 def spoken_conditions(rng: np.random.Generator, recordings: Sequence[Recording], speeds: bool = True) -> Conditions:
     """Conditions of spoken clips that are compared: whole, all padded to one length."""
     longest = max(recording.seconds for recording in recordings) / 0.9  # the slowest speed
-    return drawn_conditions(rng, longest + float(rng.uniform(0.0, 0.4)), whole=True, speeds=speeds)
+    return drawn_conditions(rng, longest + float(rng.uniform(0.05, 0.4)), whole=True, speeds=speeds)
 
 
 def hear(
@@ -95,3 +96,8 @@ def which(task: str, count: int, facts: Facts, none: bool = False) -> Query:
     if none:
         return Query(task, "none", facts, tuple(clips))
     return Query(task, "clip", clips[0][1], (*clips[1:], ("none", facts)))
+
+
+def without_none(query: Query) -> Query:
+    """The query where "none of them" cannot be true."""
+    return Query(query.task, query.outcome, query.facts, tuple(rival for rival in query.rivals if rival[0] != "none"))

@@ -22,13 +22,13 @@ _FFT_BLOCK = 4_000  # whole blocks keep the lengths of transforms free of large 
 
 
 def level_db(samples: Samples) -> float:
-    """Active level: RMS in dB of full scale over the 20 ms frames within 30 dB of the loudest one."""
-    if len(samples) < _FRAME:
-        power = np.array([np.mean(np.square(samples))])
-    else:
-        frames = samples[: len(samples) // _FRAME * _FRAME].reshape(-1, _FRAME)
-        power = np.mean(np.square(frames), axis=1)
-    active = power[power >= power.max() / 1000.0]
+    """Active level: RMS in dB of full scale over the 20 ms frames that lie less than 10 dB under the mean power.
+
+    The relative gate of ITU-R BS.1770-4, on short frames and without its ear weighting.
+    """
+    frames = samples[: max(len(samples) // _FRAME, 1) * _FRAME]
+    power = np.mean(np.square(frames.reshape(-1, min(_FRAME, len(frames)))), axis=1)
+    active = power[power >= power.mean() / 10.0]
     return float(10.0 * np.log10(active.mean() + 1e-12))
 
 
@@ -41,13 +41,14 @@ def at_level(samples: Samples, wanted_db: float) -> Samples:
 
 
 def crop(samples: Samples, seconds: float, rng: np.random.Generator) -> Samples:
-    """A window of `seconds` with short fades: of three drawn places the one that holds most energy."""
+    """A window of `seconds` with short fades, at a drawn place; about the loudest sample where that place is silent."""
     wanted = round(seconds * SAMPLING_RATE_HZ)
     if len(samples) <= wanted:
         return samples
-    starts = rng.integers(0, len(samples) - wanted + 1, size=3)
+    loudest = min(max(int(np.abs(samples).argmax()) - wanted // 2, 0), len(samples) - wanted)
+    starts = [*rng.integers(0, len(samples) - wanted + 1, size=3), loudest]
     energies = [float(np.square(samples[start : start + wanted]).sum()) for start in starts]
-    start = starts[int(np.argmax(energies))]
+    start = next(start for start, energy in zip(starts, energies, strict=True) if energy >= 0.1 * max(energies))
     window = samples[start : start + wanted].copy()
     ramp = np.linspace(0.0, 1.0, min(_FADE, wanted), dtype=np.float32)
     window[: len(ramp)] *= ramp
@@ -66,7 +67,8 @@ def pad(samples: Samples, seconds: float, rng: np.random.Generator) -> Samples:
 
 def speed(samples: Samples, factor: float) -> Samples:
     """Played `factor` times as fast: length and pitch change together."""
-    return soxr.resample(samples, SAMPLING_RATE_HZ * factor, SAMPLING_RATE_HZ, quality="LQ")
+    changed: Samples = soxr.resample(samples, SAMPLING_RATE_HZ * factor, SAMPLING_RATE_HZ, quality="LQ")
+    return changed
 
 
 def colour(samples: Samples, rng: np.random.Generator, low_pass_hz: float | None, swing_db: float) -> Samples:
