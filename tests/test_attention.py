@@ -621,7 +621,7 @@ LAW_MODEL = made(llama)
 LAW_LENS = Lens(LAW_MODEL)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(partitions(), st.sampled_from(BOOSTS), st.integers(0, 2))
 def test_a_reading_is_a_partition_of_the_row(partition: tuple[tuple[Span, ...], int], boost: Boost, later: int) -> None:
     spans, clips = partition

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -14,7 +14,6 @@ def tokens(*pairs: tuple[float, float]) -> Tensor:
     return torch.tensor(pairs, dtype=torch.float32).view(-1, 2)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(moments, moments), min_size=1, max_size=20), st.floats(0.1, 600.0))
 def test_every_token_is_spread_whole(pairs: list[tuple[float, float]], seconds: float) -> None:
     parts = spread(tokens(*pairs), seconds)
@@ -23,7 +22,6 @@ def test_every_token_is_spread_whole(pairs: list[tuple[float, float]], seconds: 
     torch.testing.assert_close(parts.sum(1), torch.ones(len(pairs)))
 
 
-@settings(deadline=None)
 @given(st.integers(0, 47), st.integers(1, 48))
 def test_a_token_falls_into_the_bins_it_covers(first: int, count: int) -> None:
     last = min(first + count, BINS)
