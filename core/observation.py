@@ -118,6 +118,6 @@ def spread(token_seconds: Tensor, clip_seconds: float) -> Tensor:
     edges = torch.linspace(0.0, clip_seconds, BINS + 1, dtype=torch.float64)
     # no start is later than the last bin's, and no token is shorter than a nanosecond: so every row has a sum
     start = token_seconds[:, :1].cpu().double().clamp(0.0, float(edges[-2]))
-    stop = token_seconds[:, 1:].cpu().double().clamp(max=clip_seconds).maximum(start + 1e-9)
+    stop = token_seconds[:, 1:].cpu().double().maximum(start + 1e-9)
     overlap = (stop.minimum(edges[1:]) - start.maximum(edges[:-1])).clamp(min=0.0)
     return (overlap / overlap.sum(1, keepdim=True)).float()

@@ -237,6 +237,9 @@ def test_boost_and_reading_equal_the_naive_reference(build: Callable[[], PreTrai
         torch.testing.assert_close(
             torch.tensor(step.reading.natural), torch.tensor(by_source(natural, observation, keys)), atol=1e-6, rtol=0
         )
+        clips = [row[:, observation.on_clip[keys - row.shape[1] : keys] > 0].sum(-1) for row in weights]
+        spread = torch.stack(clips).std(1, correction=0).float()
+        torch.testing.assert_close(torch.tensor(step.reading.head_spread), spread, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("build", FAMILIES)
@@ -250,9 +253,6 @@ def test_readings_equal_the_attentions_of_the_eager_model(build: Callable[[], Pr
     assert reading is not None
     torch.testing.assert_close(torch.tensor(reading.weights), wanted, atol=1e-6, rtol=0)
     assert reading.natural == reading.weights and reading.boosted == ()
-    clips = torch.stack([layer[0, :, -1][:, observation.gain[:PROMPT] > 0].sum(-1) for layer in attentions])
-    assert observation.gain[:PROMPT].count_nonzero() == 13
-    torch.testing.assert_close(torch.tensor(reading.head_spread), clips.std(1, correction=0), atol=1e-6, rtol=0)
 
 
 def test_profiles_follow_the_tokens_times() -> None:
@@ -523,6 +523,15 @@ def test_a_wrong_number_of_keys_is_our_mistake() -> None:
             pass
     with pytest.raises(AssertionError, match="announced"), lens.observed(planned(Boost()), PROMPT + 1):
         model(input_ids=prompt_ids())
+
+
+@pytest.mark.parametrize("option", ["softcap", "position_bias", "s_aux"])
+def test_an_attention_the_lens_does_not_know_is_refused(option: str) -> None:
+    model = made(llama)
+    lens = Lens(model)
+    row = torch.zeros(1, 4, 1, 8)
+    with lens.observed(planned(Boost()), PROMPT) as probe, pytest.raises(AssertionError, match=option):
+        probe.attend(model.model.layers[0].self_attn, row, row[:, :2], row[:, :2], None, **{option: torch.ones(1)})
 
 
 @pytest.mark.parametrize("build", FAMILIES)
