@@ -139,6 +139,17 @@ class Corpus:
             left = [other for other in left if other != kind]
         raise LoadError(f"The corpus in {self.folder} has too few {' or '.join(sorted(set(kinds)))} clips: add some.")
 
+    def rivals(self, rng: np.random.Generator, kind: str, taken: Sequence[str], count: int) -> list[str]:
+        """Up to `count` labels, unlike those taken and unlike one another: of a kind as far as it has so many."""
+        found: list[str] = []
+        for kinds in ((kind,), NOT_SPEECH):
+            while len(found) < count:
+                try:
+                    found.append(self.pick(rng, kinds, [*taken, *found]).label)
+                except LoadError:
+                    break  # a small corpus has fewer
+        return found
+
     @staticmethod
     def _fitting(
         shelf: Mapping[str, list[Recording]], shunned: frozenset[str], where: Callable[[Recording], bool] | None
@@ -216,7 +227,7 @@ class Corpus:
         """Minimal pairs: the same voice, two sentences that differ by one word; sides a and b."""
         sides: dict[str, dict[str, Recording]] = defaultdict(dict)
         for row in self.recordings:
-            if row.pair_id is not None and row.pair_side is not None:
+            if row.pair_id is not None and row.pair_side is not None and row.transcript is not None:
                 sides[row.pair_id][row.pair_side] = row
         return tuple((pair["a"], pair["b"]) for pair in sides.values() if len(pair) == 2)
 

@@ -100,7 +100,7 @@ class Phrasings:
             short = bool(phrasing.short) and (not phrasing.free or bool(rng.random() < 0.5))
 
         def filled(template: str, facts: Facts) -> str:
-            return _capitalised(template.format(**self._words(facts, clips, rotation)))
+            return _capitalised(template.format(**self.words(facts, clips, rotation)))
 
         question = filled(one_of(rng, phrasing.short if short else phrasing.free), query.facts)
         if not short:
@@ -114,7 +114,8 @@ class Phrasings:
         assert answer not in others, f"{query.task}: the right answer {answer!r} is among the wrong ones"
         return Exchange(query.task, question, answer, tuple(sorted({answer, *others})))
 
-    def _words(self, facts: Facts, clips: int, rotation: int) -> dict[str, str]:
+    def words(self, facts: Facts, clips: int, rotation: int) -> dict[str, str]:
+        """The texts that stand for the facts in a wording: a clip's index becomes its name and its letter."""
         words: dict[str, str] = {}
         for key, fact in facts.items():
             if isinstance(fact, int):

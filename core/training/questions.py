@@ -4,7 +4,7 @@ The tasks and their weights by stage are the two tables below; each builder's mo
 """
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import cycle
@@ -13,11 +13,12 @@ from typing import Literal
 
 import numpy as np
 
+from core.errors import LoadError
 from core.training import questions_measure as measure
 from core.training import questions_one as one
 from core.training import questions_sound as sound
 from core.training import questions_speech as speech
-from core.training.corpus import PROMPTS, Corpus
+from core.training.corpus import PROMPTS, Corpus, one_of
 from core.training.phrasings import Exchange, Phrasings, read_phrasings
 from core.training.scene import Heard, Scene
 from core.types import Clip, letter
@@ -148,15 +149,24 @@ def draw(corpus: Corpus, rng: np.random.Generator, stage: Stage, phrasings: Phra
     """
     phrasings = phrasings or read_phrasings()
     tasks = COMPARING if stage == "discriminative" and rng.random() >= BASE_SHARE else BASE
-    names = list(tasks)
-    weights = np.array([tasks[name].weight for name in names])
-    task = tasks[names[rng.choice(len(names), p=weights / weights.sum())]]
-    scene = task.build(corpus, rng, task.counts[rng.integers(len(task.counts))])
+    scene = _scene(corpus, rng, list(tasks.values()))
     count = len(scene.heard)
     rotation = int(rng.integers(count))
     queries = [scene.query, *one.further(corpus, rng, scene, int(rng.integers(3)))]
     exchanges = tuple(phrasings.exchange(query, rng, count, rotation) for query in queries)
     return Sample(_clips(scene.heard, rotation), exchanges)
+
+
+def _scene(corpus: Corpus, rng: np.random.Generator, tasks: Sequence[Task]) -> Scene:
+    """A scene of a task drawn by weight; where the corpus lacks what it takes (voices, notes), of another one."""
+    weights = np.array([task.weight for task in tasks])
+    for index in rng.choice(len(tasks), size=len(tasks), replace=False, p=weights / weights.sum()):
+        task = tasks[int(index)]
+        try:
+            return task.build(corpus, rng, one_of(rng, task.counts))
+        except LoadError as error:
+            lacking = error
+    raise lacking
 
 
 def _clips(heard: tuple[Heard, ...], rotation: int) -> tuple[Clip, ...]:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.training.corpus import KINDS, Corpus, one_of
+from core.training.corpus import Corpus, one_of
 from core.training.manifest import Recording
 from core.training.phrasings import Facts, Query
 from core.training.questions_sound import ANY_KIND, different
 from core.training.questions_speech import known_words, quoted, words_of
 from core.training.scene import Heard, Scene, hear_all, shared_conditions, which, yes_no
-from core.training.synthesis import LONGEST_SECONDS, drawn_conditions
+from core.training.synthesis import drawn_conditions
 
 HIGH_HZ, LOW_HZ = 600.0, 170.0
 LENGTHS_SECONDS = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
@@ -25,12 +25,9 @@ Ask = Callable[[Corpus, np.random.Generator, Heard], Query | None]
 def caption(corpus: Corpus, rng: np.random.Generator, heard: Heard) -> Query:
     """What is to be heard."""
     recording = heard.recording
-    kinds = KINDS if recording.kind == "speech" else (recording.kind,)
-    labels = [*heard.labels]
-    while len(labels) < len(heard.labels) + 3:
-        labels.append(corpus.pick(rng, kinds, labels).label)
     facts: Facts = {"clip": 0, "label": recording.label}
-    rivals = tuple(("is", {**facts, "label": label}) for label in labels[len(heard.labels) :])
+    others = corpus.rivals(rng, "sound" if recording.kind == "speech" else recording.kind, heard.labels, 3)
+    rivals = tuple(("is", {**facts, "label": label}) for label in others)
     return Query("caption", "is", facts, rivals)
 
 
@@ -57,15 +54,17 @@ def spoken_word(corpus: Corpus, rng: np.random.Generator, heard: Heard) -> Query
     row = heard.recording
     if not heard.whole or not known_words(row):
         return None
-    texts = {words_of(row): quoted(row)}
-    while len(texts) < 4:
-        other = corpus.pick(
-            rng, ("speech",), where=lambda rival: known_words(rival) and rival.utterance == row.utterance
-        )
-        texts.setdefault(words_of(other), quoted(other))
+    others = sorted({quoted(rival) for rival in _same_sort(corpus, row)})
+    chosen = rng.choice(len(others), size=min(3, len(others)), replace=False)
     task = "spoken_word" if row.utterance == "word" else "transcript"
-    right, *wrong = texts.values()
-    return Query(task, "is", {"clip": 0, "words": right}, tuple(("is", {"clip": 0, "words": text}) for text in wrong))
+    rivals = tuple(("is", {"clip": 0, "words": others[index]}) for index in chosen)
+    return Query(task, "is", {"clip": 0, "words": quoted(row)}, rivals)
+
+
+def _same_sort(corpus: Corpus, row: Recording) -> list[Recording]:
+    """One recording of each other text that is the same sort of utterance: a word is set against words."""
+    firsts = (rows[0] for words, rows in corpus.by_words.items() if words != words_of(row))
+    return [rival for rival in firsts if known_words(rival) and rival.utterance == row.utterance]
 
 
 def gender(corpus: Corpus, rng: np.random.Generator, heard: Heard) -> Query | None:
@@ -142,7 +141,7 @@ def _of_register(rng: np.random.Generator) -> Fit:
 
 def _with_words(rng: np.random.Generator) -> Fit:
     alone = bool(rng.random() < 0.6)
-    return lambda row: known_words(row) and row.seconds <= LONGEST_SECONDS and (not alone or row.utterance == "word")
+    return lambda row: known_words(row) and (not alone or row.utterance == "word")
 
 
 ABOUT_ONE: Mapping[str, About] = {

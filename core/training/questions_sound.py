@@ -139,10 +139,9 @@ def added_event(
     event = corpus.pick(rng, kinds)
     place, heard = _backdrops(corpus, rng, (event, None))
     facts: Facts = {"clip": 0, "other": 1, "label": event.label, "place": place.label}
-    labels = [event.label, place.label]
-    while len(labels) < 5:
-        labels.append(corpus.pick(rng, ("sound",) if event.kind == "speech" else (event.kind,), labels).label)
-    wrong = tuple(("is", {**facts, "label": label}) for label in labels[2:])
+    kind = "sound" if event.kind == "speech" else event.kind
+    others = corpus.rivals(rng, kind, (event.label, place.label), 3)
+    wrong = tuple(("is", {**facts, "label": label}) for label in others)
     return Scene(heard, Query("added_event", "is", facts, wrong))
 
 

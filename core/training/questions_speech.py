@@ -10,6 +10,7 @@ from core.training.corpus import Corpus, one_of, plain_words
 from core.training.manifest import Recording
 from core.training.phrasings import Facts, Query
 from core.training.scene import Heard, Scene, hear_all, spoken_conditions, which, without_none, yes_no
+from core.training.synthesis import LONGEST_SECONDS, SPEEDS
 
 SHARED = 0.25
 """How often two clips share what is not asked for: their words in a question on voices, their voice in one on words."""
@@ -18,8 +19,9 @@ _TRIES = 100
 
 
 def known_words(row: Recording) -> bool:
-    """Whether the words of a recording are known and English."""
-    return row.transcript is not None and row.language == "en" and row.utterance != "letter"
+    """Whether the words of a recording are known and English, and it is short enough to be heard whole."""
+    spoken = row.transcript is not None and row.language == "en" and row.utterance != "letter"
+    return spoken and row.seconds <= SPEEDS[0] * LONGEST_SECONDS
 
 
 def words_of(row: Recording) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from core.training.corpus import Corpus
 from core.training.manifest import Recording
 from core.training.phrasings import Answer, Facts, Query
-from core.training.synthesis import LONGEST_SECONDS, Conditions, Samples, drawn_conditions, treat
+from core.training.synthesis import LONGEST_SECONDS, SPEEDS, Conditions, Samples, drawn_conditions, treat
 from core.types import SAMPLING_RATE_HZ
 
 SHORTEST_SECONDS = 1.0
@@ -61,7 +61,7 @@ def shared_conditions(rng: np.random.Generator, recordings: Sequence[Recording],
 
 def spoken_conditions(rng: np.random.Generator, recordings: Sequence[Recording], speeds: bool = True) -> Conditions:
     """Conditions of spoken clips that are compared: whole, all padded to one length."""
-    longest = max(recording.seconds for recording in recordings) / 0.9  # the slowest speed
+    longest = max(recording.seconds for recording in recordings) / SPEEDS[0]
     return drawn_conditions(rng, longest + float(rng.uniform(0.05, 0.4)), whole=True, speeds=speeds)
 
 
@@ -73,9 +73,9 @@ def hear(
     wanted_db: float | None = None,
 ) -> Heard:
     """One recording, treated."""
-    whole = conditions.whole or recording.seconds <= min(LONGEST_SECONDS, conditions.seconds or LONGEST_SECONDS)
+    limit = LONGEST_SECONDS if conditions.whole else SPEEDS[0] * (conditions.seconds or LONGEST_SECONDS)
     samples = treat(corpus.samples(recording), rng, conditions, wanted_db)
-    return Heard(samples, recording, (recording.label,), whole)
+    return Heard(samples, recording, (recording.label,), recording.seconds <= limit)
 
 
 def hear_all(

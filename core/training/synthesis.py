@@ -16,6 +16,7 @@ Samples = NDArray[np.float32]
 LONGEST_SECONDS = 6.0
 LEVELS_DB = (-35.0, -23.0)
 """Range of drawn levels, active RMS in dB of full scale: 6 dB either side of the middle."""
+SPEEDS = (0.9, 1.1)
 _FRAME = SAMPLING_RATE_HZ // 50
 _FADE = SAMPLING_RATE_HZ // 200
 _FFT_BLOCK = 4_000  # whole blocks keep the lengths of transforms free of large primes
@@ -111,7 +112,7 @@ class Conditions:
 
     Attributes:
         seconds: One length for all clips, or None where each keeps its own up to `LONGEST_SECONDS`.
-        whole: Never crop (words would be lost); pad only.
+        whole: Pad only, do not crop (words would be lost), but for recordings over `LONGEST_SECONDS`.
         low_pass_hz: A telephone's band for all clips, or None.
         speeds: Whether the speed may vary (never for pitch and voices).
         swing_db: Of the equaliser, 0 for none.
@@ -141,11 +142,9 @@ def treat(
         float32 of shape (n,), within -1..1, never silent.
     """
     if conditions.speeds and rng.random() < 0.4:
-        samples = speed(samples, float(rng.uniform(0.9, 1.1)))
-    if conditions.whole:
-        samples = samples[: int(2 * LONGEST_SECONDS * SAMPLING_RATE_HZ)]
-    else:
-        samples = crop(samples, conditions.seconds or LONGEST_SECONDS, rng)
+        samples = speed(samples, float(rng.uniform(*SPEEDS)))
+    longest = LONGEST_SECONDS / SPEEDS[0] if conditions.whole else conditions.seconds or LONGEST_SECONDS
+    samples = crop(samples, longest, rng)
     if conditions.seconds is not None:
         samples = pad(samples, conditions.seconds, rng)
     if conditions.swing_db or conditions.low_pass_hz:
