@@ -20,6 +20,7 @@ from core.embedded.joiner import Joiner, has_voice, token_seconds
 from core.families.embedded import FAMILY
 from core.families.family import EncodedClip
 from core.training import align, metrics
+from core.training.attribution import attribution
 from core.training.batches import Batch, collate, conversation_of
 from core.training.chat import own_answers
 from core.training.checkpoint import load_checkpoint, save_checkpoint
@@ -101,6 +102,7 @@ def run(recipe: Recipe) -> dict[str, object]:
     elif recipe.start:
         joiner.load_state_dict(load_file(Path(recipe.start) / "joiner.safetensors"), strict=False)
     corpus = Corpus.read(Path(recipe.corpus), "train", recipe.tiers)
+    (out / "ATTRIBUTION.md").write_text(attribution(corpus.recordings))
     if recipe.stage == "align":
         _align(recipe, corpus, ears, joiner, tokenizer, model.model.embed_tokens.weight.detach())
         results: dict[str, object] = {}
