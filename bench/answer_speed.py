@@ -20,7 +20,15 @@ from core.types import Boost, Conversation, Done, Settings, Turn
 
 EXAMPLES = Path(__file__).parent.parent / "chat_app" / "examples"
 CLIPS = (
-    "woman_meeting_monday dog_bark stream_water violin_a4 cat_meow man_order_coffee applause piano_a4".split()
+    "woman_meeting_monday",
+    "dog_bark",
+    "stream_water",
+    "violin_a4",
+    "cat_meow",
+    "man_order_coffee",
+    "applause",
+    "piano_a4",
+)
 )
 
 

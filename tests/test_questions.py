@@ -3,6 +3,7 @@
 import string
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -223,6 +224,21 @@ def test_words_are_asked_of_whole_clips_only(make: Make) -> None:
                 assert str(query.facts["words"]) == (heard.recording.transcript or "").rstrip(".")
                 assert heard.seconds >= heard.recording.seconds / 1.11
     assert asked > 100
+
+
+def test_recordings_too_long_to_be_heard_whole_are_not_asked_for_words(make: Make) -> None:
+    spoken = make("speech").recordings
+    long = {row.id for row in spoken if row.voice == "ann"}
+    rows = tuple(replace(row, seconds=5.8) if row.id in long else row for row in spoken)
+    corpus, rng = Corpus(make("speech").folder, rows), np.random.default_rng(0)
+    asked = [BASE["spoken_word"].build(corpus, rng, 1).heard[0].recording.id for _ in range(100)]
+    assert len(set(asked)) > 10 and not set(asked) & long
+
+
+def test_a_corpus_without_voices_notes_or_places_still_gives_samples(make: Make) -> None:
+    corpus, rng = make("sound"), np.random.default_rng(0)
+    tasks = {draw(corpus, rng, "discriminative").exchanges[0].task for _ in range(60)}
+    assert {"same_kind", "odd_one_out", "louder"} <= tasks and not tasks & {"same_speaker", "higher", "added_event"}
 
 
 @given(st.lists(st.sampled_from(["the", "cat", "sat", "on", "a", "mat", "now"]), min_size=1, max_size=7), st.data())
