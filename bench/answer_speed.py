@@ -29,7 +29,6 @@ CLIPS = (
     "applause",
     "piano_a4",
 )
-)
 
 
 def main() -> None:
