@@ -23,7 +23,13 @@ PLACES = dict(zip(("a street", "a beach", "a forest", "a hall"), TONES_HZ[8:], s
 WORDS = dict(zip(("red", "seven", "window", "hello", "no"), TONES_HZ, strict=False))
 SENTENCES = dict(
     zip(
-        ("Sit on the mat.", "Sit under the mat.", "We come back at noon today.", "We come back at noon."),
+        (
+            "Sit on the mat.",
+            "Sit under the mat.",
+            "We come back at noon today.",
+            "We come back at noon.",
+            "They left early.",
+        ),
         TONES_HZ[1:],
         strict=False,
     )

@@ -241,6 +241,18 @@ def test_a_corpus_without_voices_notes_or_places_still_gives_samples(make: Make)
     assert {"same_kind", "odd_one_out", "louder"} <= tasks and not tasks & {"same_speaker", "higher", "added_event"}
 
 
+def test_no_clip_is_asked_for_by_a_sound_that_two_clips_have(make: Make) -> None:
+    corpus = make("sound", "ambience")
+    fair: Counter[bool] = Counter()
+    for scene in scenes(corpus, "how_many", 40) + scenes(corpus, "difference", 40):
+        for index in range(len(scene.heard)):
+            query = questions_one.which_has(corpus, scene.heard, index)
+            alone = having(scene, scene.heard[index].labels[0]) == [index]
+            assert (query is not None) == alone
+            fair[alone] += 1
+    assert min(fair[True], fair[False]) > 20
+
+
 @given(st.lists(st.sampled_from(["the", "cat", "sat", "on", "a", "mat", "now"]), min_size=1, max_size=7), st.data())
 def test_a_spoken_difference_turns_one_text_into_the_other(words: list[str], data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(words)))
