@@ -19,6 +19,7 @@ from onnx import numpy_helper
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerBase, WhisperConfig
+from transformers.utils.logging import disable_progress_bar
 
 from core.embedded import parts
 from core.embedded.ct2 import whisper_encoder_state
@@ -57,6 +58,7 @@ def load_embedded(progress: parts.Progress = print, dtype: torch.dtype = torch.b
             _assemble(fetched, Path(beside) / "ready")
             shutil.rmtree(folder, ignore_errors=True)
             (Path(beside) / "ready").rename(folder)
+    disable_progress_bar()  # a third of a second needs none
     model = LlamaForCausalLM.from_pretrained(folder, dtype=dtype)
     joiner = Joiner(model.config.hidden_size)
     joiner.load_state_dict(load_file(folder / "joiner.safetensors"))
