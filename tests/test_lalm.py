@@ -1,0 +1,69 @@
+"""What the engine refuses, in words, and that it stays usable."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from core.decode import Chooser
+from core.errors import ConversationError, EngineError, LalmError, SettingsError
+from core.types import Conversation, Settings, Token, Turn
+from tests import tiny
+
+ENGINE = tiny.engine("embedded")
+
+
+def asked(*parts: object) -> Conversation:
+    return Conversation((Turn("user", parts),))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "conversation, settings, error, words",
+    [
+        (Conversation(), Settings(), ConversationError, "no question"),
+        (asked("?").with_turn(Turn("assistant", ("!",))), Settings(), ConversationError, "no question"),
+        (asked(""), Settings(), ConversationError, "nothing to answer"),
+        (asked(*[tiny.noise(i, 0.1) for i in range(9)], "?"), Settings(), ConversationError, "9 clips are more than"),
+        (asked(tiny.noise(1, 121.0), "?"), Settings(), ConversationError, r"Clip A .*121 s long"),
+        (asked("word " * 5000), Settings(), ConversationError, "start a new conversation"),
+        (asked("?"), Settings(adapter="other"), SettingsError, "no adapter called 'other'"),
+    ],
+)
+def test_a_question_that_cannot_be_asked_is_one_sentence(
+    conversation: Conversation, settings: Settings, error: type[LalmError], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        list(ENGINE.stream(conversation, settings))
+    assert list(ENGINE.stream(asked("Which?"), Settings(max_tokens=2)))
+
+
+def test_a_model_out_of_memory_is_a_sentence_and_the_next_question_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = tiny.engine("embedded")
+    decoder = engine.loaded.model.get_decoder()
+    forward, calls = decoder.forward, []
+
+    def third_time_out(*args: object, **kwargs: object) -> object:
+        calls.append(1)
+        if len(calls) == 3:
+            raise torch.OutOfMemoryError("out of memory")
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(decoder, "forward", third_time_out)
+    with pytest.raises(EngineError, match="ran out of memory"):
+        list(engine.stream(asked("Which?"), Settings(max_tokens=8)))
+    assert len(list(engine.stream(asked("Which?"), Settings(max_tokens=3)))) == 4
+
+
+def test_the_token_limit_is_a_reason_to_end() -> None:
+    events = list(ENGINE.stream(asked("Which?"), Settings(max_tokens=1)))
+    assert isinstance(events[0], Token) and events[-1].reason == "length"  # type: ignore[union-attr]
+
+
+def test_sampling_keeps_to_the_nucleus() -> None:
+    logits = torch.tensor([0.0, 5.0, 4.0, -3.0])
+    sampled = {
+        Chooser(Settings(temperature=1.0, top_p=0.9, seed=seed), torch.device("cpu"))(logits) for seed in range(40)
+    }
+    assert sampled == {1, 2}
+    narrow = replace(Settings(temperature=1.0), top_p=0.5)
+    assert {Chooser(replace(narrow, seed=seed), torch.device("cpu"))(logits) for seed in range(10)} == {1}

@@ -1,0 +1,67 @@
+"""From a name to an engine: what is refused, and why a device and precision were taken."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.adapter import Adapters
+from core.errors import LoadError, SettingsError
+from core.load import load, place
+from tests import tiny
+
+
+def silent(line: str) -> None:
+    """Progress nobody reads."""
+
+
+def test_the_fake_engine_needs_nothing() -> None:
+    assert load("fake", progress=silent).info.family == "fake"
+
+
+@pytest.mark.parametrize("precision", ["int8", "nf4"])
+def test_the_embedded_model_comes_in_one_precision(precision: str) -> None:
+    with pytest.raises(LoadError, match="bf16 only"):
+        place("embedded", precision)
+
+
+def test_an_unknown_precision_names_the_known_ones() -> None:
+    with pytest.raises(LoadError, match="auto, bf16, int8, nf4"):
+        place("embedded", "fp8")
+
+
+def test_the_choice_comes_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for gib, precision in ((80, "bf16"), (8, "nf4")):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda gib=gib: (gib * 2**30, 96 * 2**30))
+        placement = place("some/model", "auto")
+        assert (placement.device, placement.precision) == ("cuda", precision)
+        assert f"{gib} GiB free" in placement.reason
+
+
+def test_a_folder_of_an_unknown_family_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    with pytest.raises(LoadError, match="bert model, which Earshot does not know"):
+        load(str(tmp_path), progress=silent)
+
+
+def test_a_model_that_cannot_be_found_points_to_the_embedded_one(tmp_path: Path) -> None:
+    with pytest.raises(LoadError, match="--model embedded"):
+        load(str(tmp_path / "nowhere"), progress=silent)
+
+
+def test_a_real_checkpoint_folder_is_loaded_and_answers(tmp_path: Path) -> None:
+    loaded = tiny.qwen2_audio()
+    loaded.model.save_pretrained(tmp_path)
+    loaded.hearing.save_pretrained(tmp_path)
+    engine = load(str(tmp_path), precision="bf16", progress=silent)
+    assert engine.info.family == "qwen2_audio" and engine.info.precision == "bf16"
+
+
+def test_a_folder_that_is_no_adapter_is_one_sentence(tmp_path: Path) -> None:
+    adapters = Adapters(tiny.embedded().model)
+    with pytest.raises(LoadError, match="PEFT folder"):
+        adapters.load("none", tmp_path)
+    with pytest.raises(SettingsError, match="none is loaded"):
+        adapters.select("none")
