@@ -473,3 +473,11 @@ def test_chat_prompts_are_many_and_speak_of_no_clip() -> None:
     prompts = read_chat_prompts()
     assert len(set(prompts)) == len(prompts) >= 200
     assert not [prompt for prompt in prompts if "clip" in prompt.lower()]
+
+
+def test_only_the_named_tasks_lead_a_sample(make: Make) -> None:
+    corpus = make("sound", "ambience")
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        sample = draw(corpus, rng, "discriminative", PHRASINGS, ("caption", "same_kind"))
+        assert sample.exchanges[0].task in ("caption", "same_kind")

@@ -25,7 +25,7 @@ from core.training.batches import Batch, collate, conversation_of
 from core.training.chat import own_answers
 from core.training.checkpoint import load_checkpoint, save_checkpoint
 from core.training.corpus import Corpus
-from core.training.questions import draw, read_chat_prompts
+from core.training.questions import EVALUATION_TASKS, draw, read_chat_prompts
 from core.training.recipe import Recipe
 from core.types import Clip, Conversation, Turn
 
@@ -111,10 +111,12 @@ def run(recipe: Recipe) -> dict[str, object]:
         _train(recipe, corpus, trainee)
         trainee.model.eval()
         dev = Corpus.read(Path(recipe.corpus), "dev", ("permissive", "share-alike", "gpl"))
-        results = {"adapter on": metrics.accuracy(trainee, dev, recipe.dev_questions)}
+        tasks = [task for task in EVALUATION_TASKS if not recipe.tasks or task.startswith(recipe.tasks)]
+        tasks = tasks if recipe.dev_questions else []
+        results = {"adapter on": metrics.accuracy(trainee, dev, recipe.dev_questions, tasks)}
         if recipe.stage == "discriminative":
             with trainee.model.disable_adapter():
-                results["adapter off"] = metrics.accuracy(trainee, dev, recipe.dev_questions)
+                results["adapter off"] = metrics.accuracy(trainee, dev, recipe.dev_questions, tasks)
         name = "discriminative" if recipe.stage == "discriminative" else "base"
         _save_lora(trainee.model, out / name)
     _save_joiner(joiner, out)
@@ -203,7 +205,7 @@ def _conversation(
         prompt, answer = chat[rng.integers(len(chat))]
         return Conversation((Turn("user", (prompt,)), Turn("assistant", (answer,))))
     assert recipe.stage != "align"
-    sample = draw(corpus, rng, recipe.stage)
+    sample = draw(corpus, rng, recipe.stage, only=recipe.tasks)
     return conversation_of(sample.clips, [(e.question, e.answer) for e in sample.exchanges])
 
 

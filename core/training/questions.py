@@ -138,7 +138,13 @@ GATES: Mapping[str, Gate] = {
 EVALUATION_TASKS: tuple[str, ...] = tuple(GATES)
 
 
-def draw(corpus: Corpus, rng: np.random.Generator, stage: Stage, phrasings: Phrasings | None = None) -> Sample:
+def draw(
+    corpus: Corpus,
+    rng: np.random.Generator,
+    stage: Stage,
+    phrasings: Phrasings | None = None,
+    only: Sequence[str] = (),
+) -> Sample:
     """One sample: a question of the stage and up to two more about the same clips.
 
     Args:
@@ -146,10 +152,11 @@ def draw(corpus: Corpus, rng: np.random.Generator, stage: Stage, phrasings: Phra
         rng: The only source of chance: the same state draws the same sample.
         stage: `base`, or `discriminative` (comparisons, with some base questions among them).
         phrasings: Wordings; None reads those of `prompts/`.
+        only: Names of the tasks that lead a sample; empty means all of the stage.
     """
     phrasings = phrasings or read_phrasings()
     tasks = COMPARING if stage == "discriminative" and rng.random() >= BASE_SHARE else BASE
-    scene = _scene(corpus, rng, list(tasks.values()))
+    scene = _scene(corpus, rng, [task for name, task in tasks.items() if not only or name in only])
     count = len(scene.heard)
     rotation = int(rng.integers(count))
     queries = [scene.query, *one.further(corpus, rng, scene, int(rng.integers(3)))]

@@ -29,6 +29,7 @@ class Recipe:
         warmup_steps: Linear warm-up.
         rank: Of the LoRA (arXiv 2106.09685); alpha is twice that.
         chat_share: Part of the samples that is text-only chat answered by the bare language model itself.
+        tasks: Names of the tasks that lead a sample (tables in `core.training.questions`); empty means all.
         tiers: Licence tiers of the clips that may be used.
         checkpoint_steps: A checkpoint is written that often; a run goes on from the last one.
         dev_questions: Questions a task on the dev split at the end.
@@ -46,6 +47,7 @@ class Recipe:
     warmup_steps: int = 50
     rank: int = 16
     chat_share: float = 0.2
+    tasks: tuple[str, ...] = ()
     tiers: tuple[str, ...] = ("permissive", "share-alike", "gpl")
     checkpoint_steps: int = 100
     dev_questions: int = 60
@@ -74,8 +76,7 @@ def _recipe(path: Path, table: dict[str, object]) -> Recipe:
         raise LoadError(f"{path.name} sets unknown keys {sorted(unknown)}: the known ones are {sorted(known)}.")
     if table.get("stage") not in STAGES:
         raise LoadError(f"{path.name} names stage {table.get('stage')!r}: choose one of {', '.join(STAGES)}.")
-    if isinstance(table.get("tiers"), list):
-        table = {**table, "tiers": tuple(table["tiers"])}  # type: ignore[arg-type]
+    table = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
     try:
         return Recipe(**table)  # type: ignore[arg-type]
     except TypeError as error:
