@@ -115,7 +115,13 @@ def _stack(shares: Shares) -> str:
     """The bar of all sources, the sink among them; its parts add to 100 %."""
     parts, legend = [], []
     clip_index = 0
-    for source, weight in zip(shares.sources, shares.weights, strict=True):
+    # A source without a token, such as an earlier turn in the first one, is not worth a word.
+    present = [
+        (source, weight)
+        for source, weight, tokens in zip(shares.sources, shares.weights, shares.tokens, strict=True)
+        if tokens or weight
+    ]
+    for source, weight in present:
         if is_clip(source):
             background, text = badge_colours(clip_index)
             style, shade = f"background:{background};color:{text};", ""
@@ -127,10 +133,7 @@ def _stack(shares: Shares) -> str:
         parts.append(f'<i class="es-part{shade}" style="{style}width:{weight:.3%}">{inside}</i>')
         legend.append(f'<span><i class="es-key{shade}" style="{style}"></i>{name} <b>{number}</b></span>')
     spoken = strings.STACK_LABEL.format(
-        parts=", ".join(
-            f"{escape(source_name(source))} {strings.percent(weight)}"
-            for source, weight in zip(shares.sources, shares.weights, strict=True)
-        )
+        parts=", ".join(f"{escape(source_name(source))} {strings.percent(weight)}" for source, weight in present)
     )
     return (
         f'<h4>{strings.STACK_HEADING}</h4><div class="es-stack" role="img" aria-label="{spoken}">{"".join(parts)}</div>'
@@ -170,6 +173,7 @@ def _basis(summary: Summary) -> str:
             counts=", ".join(
                 f"{escape(source_name(source))} {count:.0f}"
                 for source, count in zip(summary.sources, summary.tokens, strict=True)
+                if count
             )
         ),
         strings.BASIS_BARS,

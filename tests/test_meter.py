@@ -182,6 +182,22 @@ def test_the_bar_of_all_sources_adds_to_the_whole(readings: list[AttentionReadin
         assert sum(widths) == pytest.approx(100, abs=0.01)
 
 
+def test_a_source_without_tokens_is_not_drawn() -> None:
+    row = (0.5, 0.0, 0.2, 0.3, 0.0)
+    reading = AttentionReading(
+        sources=("template", "history", "question", "clip A", "answer"),
+        tokens=(4, 0, 7, 9, 0),
+        layers=(0,),
+        weights=(row,),
+        natural=(row,),
+        head_spread=(0.1,),
+        profiles=((0.3,),),
+    )
+    html = card(summary_of([reading]), [clip()])
+    assert strings.SOURCES["history"] not in html and strings.SOURCES["question"] in html
+    assert len(re.findall("es-part", html)) == 3
+
+
 def brightness(colour: str) -> float:
     red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
