@@ -1,6 +1,5 @@
 """LoRA adapters (arXiv 2106.09685) on a loaded model: several by name, one or none at work, never merged."""
 
-import warnings
 from pathlib import Path
 
 from peft.tuners.tuners_utils import BaseTunerLayer
@@ -25,10 +24,7 @@ class Adapters:
             LoadError: The folder is no adapter, or one of another model.
         """
         try:
-            with warnings.catch_warnings():
-                # peft asks transformers for a property that is on its way out
-                warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
-                self.model.load_adapter(str(folder), adapter_name=name, use_safetensors=True, is_trainable=False)
+            self.model.load_adapter(str(folder), adapter_name=name, use_safetensors=True, is_trainable=False)
         except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
             reason = str(error).strip().splitlines()[0]
             raise LoadError(

@@ -49,6 +49,7 @@ def load_embedded(progress: parts.Progress = print, dtype: torch.dtype = torch.b
     Raises:
         LoadError: A part cannot be had, or the learnt weights are missing.
     """
+    disable_progress_bar()  # a third of a second needs none
     folder = parts.cache_folder() / f"embedded-{_fingerprint()}"
     if not (folder / "config.json").exists():
         fetched = {part: parts.unpacked(part, progress) for part in parts.PARTS}
@@ -58,7 +59,6 @@ def load_embedded(progress: parts.Progress = print, dtype: torch.dtype = torch.b
             _assemble(fetched, Path(beside) / "ready")
             shutil.rmtree(folder, ignore_errors=True)
             (Path(beside) / "ready").rename(folder)
-    disable_progress_bar()  # a third of a second needs none
     model = LlamaForCausalLM.from_pretrained(folder, dtype=dtype)
     joiner = Joiner(model.config.hidden_size)
     joiner.load_state_dict(load_file(folder / "joiner.safetensors"))
