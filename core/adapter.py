@@ -5,7 +5,7 @@ from pathlib import Path
 from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import PreTrainedModel
 
-from core.errors import LoadError, SettingsError
+from core.errors import LoadError, SettingsError, first_line
 
 
 class Adapters:
@@ -26,14 +26,14 @@ class Adapters:
         try:
             self.model.load_adapter(str(folder), adapter_name=name, use_safetensors=True, is_trainable=False)
         except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-            reason = str(error).strip().splitlines()[0]
             raise LoadError(
-                f"The adapter in {folder.name} does not fit this model ({reason}): give a PEFT folder that was trained "
-                f"on it, with adapter_config.json and adapter_model.safetensors."
+                f"The adapter in {folder.name} does not fit this model ({first_line(error)}): give a PEFT folder that "
+                f"was trained on it, with adapter_config.json and adapter_model.safetensors."
             ) from error
         self.names = (*self.names, name)
         for layer in self._layers():
             layer.enable_adapters(False)
+        self._selected = None
 
     def select(self, name: str | None) -> None:
         """Puts one adapter to work, or none. Doing it again costs nothing.

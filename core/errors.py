@@ -11,6 +11,11 @@ Mistakes of our own are not here: they assert.
 """
 
 
+def first_line(error: BaseException) -> str:
+    """What a library's error says, short enough for one of our sentences; its type where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 class LalmError(Exception):
     """Base of all errors whose message is written for the person at the screen."""
 

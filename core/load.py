@@ -10,7 +10,7 @@ from transformers import AutoConfig, BitsAndBytesConfig
 from core.adapter import Adapters
 from core.embedded.assembly import WEIGHTS
 from core.engine import Engine, EngineInfo
-from core.errors import LoadError
+from core.errors import LoadError, first_line
 from core.fake import FakeEngine
 from core.families import FAMILIES
 from core.lalm import Lalm
@@ -58,7 +58,7 @@ def load(
         try:
             loaded = family.load(model, **_options(placement))
         except (OSError, ValueError, ImportError, RuntimeError) as error:
-            raise LoadError(f"{model} could not be loaded ({_first_line(error)}): check its name and files.") from error
+            raise LoadError(f"{model} could not be loaded ({first_line(error)}): check its name and files.") from error
         shipped = {}
     adapters = Adapters(loaded.model)
     if adapter is not None and adapter not in shipped:
@@ -123,13 +123,9 @@ def _model_type(model: str) -> str:
         model_type = str(AutoConfig.from_pretrained(model).model_type)
     except (OSError, ValueError, KeyError) as error:
         raise LoadError(
-            f"{model} could not be found ({_first_line(error)}): give a folder or a checkpoint that can be reached, or "
+            f"{model} could not be found ({first_line(error)}): give a folder or a checkpoint that can be reached, or "
             f"use --model embedded, which needs no hub."
         ) from error
     if model_type not in FAMILIES:
         raise LoadError(f"{model} is a {model_type} model, which Earshot does not know: {', '.join(FAMILIES)} it does.")
     return model_type
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -11,16 +11,15 @@ import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from core.errors import ConversationError
 from core.families.family import EncodedClip, Family
+from core.texts import PROMPTS
 from core.types import Clip, Conversation, Role, Span, Turn, letter
 
-PROMPTS = Path(__file__).parent.parent / "prompts"
 ANNOUNCEMENT: str = tomllib.loads((PROMPTS / "clips.toml").read_text())["announcement"]
 
 EmbedTokens = Callable[[Sequence[int]], Tensor]

@@ -9,7 +9,8 @@ import pytest
 import soundfile
 
 from core.errors import AudioError, LoadError
-from core.training.corpus import KINDS, PROMPTS, Corpus, one_of, plain_words, read_alike
+from core.texts import PROMPTS
+from core.training.corpus import KINDS, Corpus, one_of, plain_words, read_alike
 from core.training.manifest import Recording, licence_tier
 from tests import corpora
 

@@ -8,6 +8,7 @@ import torch
 from core.embedded.assembly import load_embedded
 from core.embedded.ears import Ears
 from core.embedded.joiner import Joiner, token_seconds
+from core.embedded.parts import Progress
 from core.families.family import EncodedClip, Family, Loaded
 from core.types import Clip
 
@@ -36,9 +37,9 @@ def encode(loaded: Loaded, clip: Clip) -> EncodedClip:
     return EncodedClip(hearing.joiner(heard), token_seconds(heard, clip.seconds), clip.seconds)
 
 
-def load(_checkpoint: str, **_options: object) -> Loaded:
+def load(_checkpoint: str, progress: Progress = print) -> Loaded:
     """The assembled model; parts are fetched and cached on first use."""
-    model, tokenizer, ears, joiner = load_embedded()
+    model, tokenizer, ears, joiner = load_embedded(progress)
     return Loaded(model, tokenizer, EmbeddedHearing(ears, joiner))
 
 

@@ -5,7 +5,6 @@ embeddings are caught where they enter the decoder, which then does not run. So 
 again, and what is caught is what the model itself would have used.
 """
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,8 +58,3 @@ def caught_embeddings(model: PreTrainedModel, inputs: Mapping[str, Tensor]) -> T
     finally:
         handle.remove()
     raise AssertionError("the decoder was not reached")
-
-
-def own_config(model_class: type[PreTrainedModel], config: Any) -> PreTrainedModel:
-    """A model with random weights and a config of its own: two models on one config would share their attention."""
-    return model_class(copy.deepcopy(config))

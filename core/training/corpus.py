@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from core.audio import read_clip
 from core.errors import AudioError, LoadError
+from core.texts import PROMPTS
 from core.training.manifest import Recording, read_manifest
 from core.types import SAMPLING_RATE_HZ
 
 Split = Literal["train", "dev"]
-PROMPTS = Path(__file__).parents[2] / "prompts"
 
 SOUNDS = ("sound", "ambience")
 NOT_SPEECH = ("sound", "ambience", "instrument")

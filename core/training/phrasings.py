@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from core.training.corpus import PROMPTS, one_of
+from core.texts import PROMPTS
+from core.training.corpus import one_of
 from core.types import letter
 
 Fact = str | int | tuple[str, ...]

@@ -14,11 +14,12 @@ from typing import Literal
 import numpy as np
 
 from core.errors import LoadError
+from core.texts import PROMPTS
 from core.training import questions_measure as measure
 from core.training import questions_one as one
 from core.training import questions_sound as sound
 from core.training import questions_speech as speech
-from core.training.corpus import PROMPTS, Corpus, one_of
+from core.training.corpus import Corpus, one_of
 from core.training.phrasings import Exchange, Phrasings, read_phrasings
 from core.training.scene import Heard, Scene
 from core.types import Clip, letter
