@@ -1,18 +1,19 @@
 """The engine: a loaded audio language model behind the `Engine` protocol. It holds no conversation."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 
-from core import decode, prompt
+from core import decode
 from core.adapter import Adapters
 from core.attention import Lens
 from core.engine import EngineInfo
 from core.errors import ConversationError, EngineError, SettingsError
-from core.families.family import Family, Loaded
+from core.families.family import EncodedClip, Family, Loaded
 from core.observation import Observation
-from core.types import Conversation, Done, Event, Settings, Stats, Token
+from core.prompt import Prompt, build
+from core.types import Clip, Conversation, Done, Event, Settings, Stats, Token
 
 
 class Lalm:
@@ -57,11 +58,43 @@ class Lalm:
         if settings.adapter is not None and settings.adapter not in self.adapters.names:
             raise SettingsError(f"There is no adapter called {settings.adapter!r}: choose another in the settings.")
 
+    def prompt(
+        self, conversation: Conversation, settings: Settings, encode: Callable[[Clip], EncodedClip] | None = None
+    ) -> Prompt:
+        """What the model is given for a conversation: the one way to it, for answers and for evaluation alike.
+
+        Args:
+            conversation: Its last turn is the user's, or (for a forced answer) the assistant's.
+            settings: System prompt and adapter.
+            encode: A clip -> its rows; None hears every clip anew. A cache here saves hearing a clip twice.
+
+        Raises:
+            ConversationError: Nothing was asked.
+        """
+        encode = encode or self.encode
+        clips = [encode(clip) for clip in conversation.clips]
+        return build(conversation, clips, self.family, self.loaded.tokenizer, settings.system)
+
+    def encode(self, clip: Clip) -> EncodedClip:
+        """Rows of one clip."""
+        return self.family.encode(self.loaded, clip)
+
+    def observation(self, built: Prompt, settings: Settings, max_keys: int, meter: bool = True) -> Observation:
+        """The plan of the lens for a prompt and the answer after it, `max_keys` tokens in all."""
+        return Observation.of(
+            built.spans,
+            [clip.seconds for clip in built.clips],
+            [clip.clip_seconds for clip in built.clips],
+            settings.boost,
+            max_keys,
+            self.loaded.model.device,
+            meter,
+        )
+
     def _answer(self, conversation: Conversation, settings: Settings, began: float) -> Iterator[Event]:
         loaded = self.loaded
-        clips = [self.family.encode(loaded, clip) for clip in conversation.clips]
+        built = self.prompt(conversation, settings)
         encoded = time.perf_counter()
-        built = prompt.build(conversation, clips, self.family, loaded.tokenizer, settings.system)
         limit = len(built.ids) + settings.max_tokens
         if limit > self.info.context_tokens:
             raise ConversationError(
@@ -70,14 +103,7 @@ class Lalm:
             )
         with torch.inference_mode():
             rows = built.embed(loaded.embed_tokens)
-            observation = Observation.of(
-                built.spans,
-                [clip.seconds for clip in clips],
-                [clip.clip_seconds for clip in clips],
-                settings.boost,
-                limit,
-                rows.device,
-            )
+            observation = self.observation(built, settings, limit)
         tokens, first = 0, 0.0
         for event in decode.steps(loaded, self.lens, self.adapters, rows, observation, settings):
             now = time.perf_counter()
