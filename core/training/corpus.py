@@ -59,11 +59,13 @@ class Corpus:
         folder: Holds the audio files.
         recordings: Rows of the manifest, in its order.
         alike: Groups of labels that are never set against each other.
+        augment: Whether clips may be heard at another speed, in a room, in noise, through an equaliser or a codec.
     """
 
     folder: Path
     recordings: tuple[Recording, ...]
     alike: tuple[frozenset[str], ...] = ()
+    augment: bool = True
     _decoded: dict[str, NDArray[np.int16]] = field(default_factory=dict, repr=False)
 
     @classmethod

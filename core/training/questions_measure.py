@@ -3,6 +3,7 @@
 The clip aimed at comes first and lies beyond all others by a gap that can be heard.
 """
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -27,7 +28,7 @@ _TRIES = 100
 def loudness(corpus: Corpus, rng: np.random.Generator, count: int, most: bool) -> Scene:
     """Which clip is loudest (or quietest): its active level is 4 dB at least beyond the others'."""
     recordings = different(corpus, rng, count)
-    conditions = shared_conditions(rng, recordings)
+    conditions = shared_conditions(corpus, rng, recordings)
     gap_db, sign = float(rng.uniform(*GAPS_DB)), 1.0 if most else -1.0
     low_db, high_db = LEVELS_DB[0] - 4.0, LEVELS_DB[1]
     room_db = GAPS_DB[1] + _BEYOND_DB
@@ -44,11 +45,12 @@ def length(corpus: Corpus, rng: np.random.Generator, count: int, most: bool) -> 
     factor = float(rng.uniform(*FACTORS))
     low, high = _SHORT_SECONDS, LONGEST_SECONDS
     aim = float(rng.uniform(low * factor, high) if most else rng.uniform(low, high / factor))
+    conditions = drawn_conditions(rng, speeds=False, augment=corpus.augment)
     heard = []
     for index, recording in enumerate(different(corpus, rng, count)):
         bound = aim if index == 0 else aim / factor if most else aim * factor
         seconds = bound if index < 2 else float(rng.uniform(low, bound) if most else rng.uniform(bound, high))
-        heard.append(_filling(corpus, rng, recording, drawn_conditions(rng, seconds, speeds=False)))
+        heard.append(_filling(corpus, rng, recording, replace(conditions, seconds=seconds)))
     return Scene(tuple(heard), _aimed("longer" if most else "shorter", count))
 
 
@@ -74,7 +76,7 @@ def pitch(corpus: Corpus, rng: np.random.Generator, count: int, most: bool) -> S
         notes.sort(key=_hz, reverse=most)
         if 12.0 * abs(np.log2(_hz(notes[0]) / _hz(notes[1]))) >= SEMITONES:
             shortest = min(note.seconds for note in notes)
-            heard = hear_all(corpus, rng, notes, drawn_conditions(rng, shortest, speeds=False))
+            heard = hear_all(corpus, rng, notes, drawn_conditions(rng, shortest, speeds=False, augment=corpus.augment))
             return Scene(heard, _aimed("higher" if most else "lower", count))
     raise LoadError(f"The notes in {corpus.folder} are too near one another: add some two semitones apart.")
 

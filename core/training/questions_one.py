@@ -173,7 +173,8 @@ def about_one(
     target = corpus.pick(rng, kinds or about.kinds, where=where)
     recordings = [target, *(corpus.pick(rng, ANY_KIND) for _ in range(count - 1))]
     spoken = target.kind == "speech"  # cut to a common length, its words would be lost
-    heard = hear_all(corpus, rng, recordings, drawn_conditions(rng) if spoken else shared_conditions(rng, recordings))
+    shared = drawn_conditions(rng, augment=corpus.augment) if spoken else shared_conditions(corpus, rng, recordings)
+    heard = hear_all(corpus, rng, recordings, shared)
     query = about.ask(corpus, rng, heard[0])
     assert query is not None, f"{task} was drawn for a recording it cannot be asked of"
     return Scene(heard, query)
@@ -203,7 +204,7 @@ def _another(corpus: Corpus, rng: np.random.Generator, heard: tuple[Heard, ...])
 def list_all(corpus: Corpus, rng: np.random.Generator, count: int) -> Scene:
     """What is in each clip."""
     recordings = different(corpus, rng, count)
-    heard = hear_all(corpus, rng, recordings, shared_conditions(rng, recordings))
+    heard = hear_all(corpus, rng, recordings, shared_conditions(corpus, rng, recordings))
     return Scene(heard, listing(heard))
 
 

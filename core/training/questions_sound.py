@@ -37,7 +37,7 @@ def which_clip(corpus: Corpus, rng: np.random.Generator, count: int) -> Scene:
     none = bool(rng.random() < 1.0 / (count + 1))
     recordings = different(corpus, rng, count + none)
     wanted = recordings.pop() if none else recordings[0]
-    heard = hear_all(corpus, rng, recordings, shared_conditions(rng, recordings))
+    heard = hear_all(corpus, rng, recordings, shared_conditions(corpus, rng, recordings))
     return Scene(heard, which("which_clip", count, {"label": wanted.label}, none))
 
 
@@ -58,7 +58,7 @@ def both_or_neither(corpus: Corpus, rng: np.random.Generator, count: int) -> Sce
     chosen = {"clip": [pair[0], rest[0]], "other": [rest[0], pair[1]], "both": pair, "neither": rest}[outcome]
     facts: Facts = {"label": pair[0].label, "clip": 0, "other": 1}
     rivals = tuple((rival, facts) for rival in ("clip", "other", "both", "neither") if rival != outcome)
-    heard = hear_all(corpus, rng, chosen, shared_conditions(rng, [*pair, *rest]))
+    heard = hear_all(corpus, rng, chosen, shared_conditions(corpus, rng, [*pair, *rest]))
     return Scene(heard, Query("both_or_neither", outcome, facts, rivals))
 
 
@@ -81,7 +81,7 @@ def same_kind(corpus: Corpus, rng: np.random.Generator, count: int) -> Scene:
     pair, same = corpus.several(rng, 2, SERIES), bool(rng.random() < 0.5)
     if not same:
         pair[1] = different_from(corpus, rng, pair[::-1], 1)[0]
-    heard = hear_all(corpus, rng, pair, shared_conditions(rng, pair, always=True))
+    heard = hear_all(corpus, rng, pair, shared_conditions(corpus, rng, pair, always=True))
     facts: Facts = {"clip": 0, "other": 1, "label": pair[0].label, "other_label": pair[1].label}
     return Scene(heard, yes_no("same_kind", same, facts))
 
@@ -91,7 +91,7 @@ def odd_one_out(corpus: Corpus, rng: np.random.Generator, count: int) -> Scene:
     series = corpus.several(rng, count, SERIES)
     odd = different_from(corpus, rng, series, 1)[0]
     recordings = [odd, *series[1:]]
-    heard = hear_all(corpus, rng, recordings, shared_conditions(rng, recordings, always=True))
+    heard = hear_all(corpus, rng, recordings, shared_conditions(corpus, rng, recordings, always=True))
     facts: Facts = {"label": odd.label, "other_label": series[1].label}
     return Scene(heard, without_none(which("odd_one_out", count, facts)))
 
@@ -103,7 +103,7 @@ def how_many(corpus: Corpus, rng: np.random.Generator, count: int) -> Scene:
     recordings = [*series[:having], *different_from(corpus, rng, series, count - having)]
     facts: Facts = {"label": series[0].label}
     rivals = tuple((NUMBERS[number], facts) for number in range(count + 1) if number != having)
-    heard = hear_all(corpus, rng, recordings, shared_conditions(rng, recordings))
+    heard = hear_all(corpus, rng, recordings, shared_conditions(corpus, rng, recordings))
     order = rng.permutation(count)
     return Scene(tuple(heard[index] for index in order), Query("how_many", NUMBERS[having], facts, rivals))
 
@@ -117,7 +117,7 @@ def _backdrops(
     """
     place = corpus.pick(rng, ("ambience",), [event.label for event in (*events, *apart) if event is not None])
     seconds = float(rng.uniform(min(2.5, place.seconds), min(place.seconds, LONGEST_SECONDS)))
-    conditions = drawn_conditions(rng, seconds)
+    conditions = drawn_conditions(rng, seconds, augment=corpus.augment)
     again = bool(rng.random() < 0.5)  # the same stretch of the place in every clip, or another one
     stretch = crop(corpus.samples(place), seconds, rng)
     clips = []
@@ -160,7 +160,7 @@ def difference(corpus: Corpus, rng: np.random.Generator, count: int) -> Scene:
     first, second = different(corpus, rng, 2, ANY_KIND if outcome == "plain" else EVENTS_AND_VOICES)
     facts: Facts = {"clip": 0, "other": 1, "label": first.label, "other_label": second.label}
     if outcome == "plain":
-        heard = hear_all(corpus, rng, [first, second], shared_conditions(rng, [first, second]))
+        heard = hear_all(corpus, rng, [first, second], shared_conditions(corpus, rng, [first, second]))
     else:
         place, heard = _backdrops(corpus, rng, (first, second if outcome == "shared" else None))
         facts = {**facts, "place": place.label}

@@ -75,7 +75,7 @@ def same_speaker(corpus: Corpus, rng: np.random.Generator, count: int, shared: f
     """Whether two clips have one speaker; whether their words are the same is drawn apart and tells nothing."""
     same, same_words = bool(rng.random() < 0.5), bool(rng.random() < shared)
     pair = spoken_pair(corpus, rng, same, same_words)
-    heard = hear_all(corpus, rng, pair, spoken_conditions(rng, pair, speeds=False))
+    heard = hear_all(corpus, rng, pair, spoken_conditions(corpus, rng, pair, speeds=False))
     return Scene(heard, yes_no("same_speaker", same, {"clip": 0, "other": 1}))
 
 
@@ -152,4 +152,4 @@ def which_voice(corpus: Corpus, rng: np.random.Generator, count: int) -> Scene:
 
 
 def _spoken(corpus: Corpus, rng: np.random.Generator, rows: Sequence[Recording]) -> tuple[Heard, ...]:
-    return hear_all(corpus, rng, rows, spoken_conditions(rng, rows))
+    return hear_all(corpus, rng, rows, spoken_conditions(corpus, rng, rows))

@@ -50,19 +50,24 @@ class Scene:
     query: Query
 
 
-def shared_conditions(rng: np.random.Generator, recordings: Sequence[Recording], always: bool = False) -> Conditions:
+def shared_conditions(
+    corpus: Corpus, rng: np.random.Generator, recordings: Sequence[Recording], always: bool = False
+) -> Conditions:
     """Conditions of clips of one scene; one length for all of them in half of the scenes, or `always`."""
     seconds = None
     if always or rng.random() < 0.5:
         shortest = min(recording.seconds for recording in recordings)
         seconds = min(max(shortest, SHORTEST_SECONDS), LONGEST_SECONDS)
-    return drawn_conditions(rng, seconds)
+    return drawn_conditions(rng, seconds, augment=corpus.augment)
 
 
-def spoken_conditions(rng: np.random.Generator, recordings: Sequence[Recording], speeds: bool = True) -> Conditions:
+def spoken_conditions(
+    corpus: Corpus, rng: np.random.Generator, recordings: Sequence[Recording], speeds: bool = True
+) -> Conditions:
     """Conditions of spoken clips that are compared: whole, all padded to one length."""
     longest = max(recording.seconds for recording in recordings) / SPEEDS[0]
-    return drawn_conditions(rng, longest + float(rng.uniform(0.05, 0.4)), whole=True, speeds=speeds)
+    seconds = longest + float(rng.uniform(0.05, 0.4))
+    return drawn_conditions(rng, seconds, whole=True, speeds=speeds, augment=corpus.augment)
 
 
 def hear(

@@ -1,11 +1,14 @@
-"""Changes to sound that leave its meaning: crop, pad, level, colour, noise, speed, and mixing one sound into another.
+"""Changes to sound that leave its meaning: crop, pad, level, colour, room, codec, noise, speed, and mixing two sounds.
 
 All functions take and give float32 of shape (n,), 16 kHz, and draw chance from the generator they are given.
 """
 
+import io
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+import soundfile
 import soxr
 from numpy.typing import NDArray
 
@@ -17,6 +20,17 @@ LONGEST_SECONDS = 6.0
 LEVELS_DB = (-35.0, -23.0)
 """Range of drawn levels, active RMS in dB of full scale: 6 dB either side of the middle."""
 SPEEDS = (0.9, 1.1)
+RT60_SECONDS = (0.1, 0.6)
+DIRECT_DB = (-3.0, 10.0)
+"""Range of energies of the direct path over that of the tail: from across a room to near the microphone."""
+Codec = Literal["mu_law", "vorbis", "mp3"]
+CODEC_WEIGHTS: dict[Codec, float] = {"mu_law": 0.5, "vorbis": 0.3, "mp3": 0.2}
+"""How often each is drawn: the dear ones seldom. A clip of 1.7 s takes mu-law 0.3, Vorbis 3, MP3 6 ms on one core."""
+_CONTAINERS: dict[Codec, tuple[str, str, float | None]] = {
+    "mu_law": ("WAV", "ULAW", None),
+    "vorbis": ("OGG", "VORBIS", 1.0),  # the strongest compression: about 47 kbit/s
+    "mp3": ("MP3", "MPEG_LAYER_III", 0.9),  # about 28 kbit/s; libsndfile refuses 1.0 at 16 kHz
+}
 _FRAME = SAMPLING_RATE_HZ // 50
 _FADE = SAMPLING_RATE_HZ // 200
 _FFT_BLOCK = 4_000  # whole blocks keep the lengths of transforms free of large primes
@@ -96,6 +110,49 @@ def noise(samples: Samples, snr_db: float, rng: np.random.Generator) -> Samples:
     return samples + hiss * np.float32(10.0 ** ((level_db(samples) - snr_db) / 20.0))
 
 
+@dataclass(frozen=True)
+class Room:
+    """An imagined room: a direct path, then a tail of noise that decays exponentially (Moorer 1979).
+
+    Attributes:
+        rt60_seconds: Until the tail has fallen by 60 dB.
+        direct_db: Energy of the direct path over that of the tail.
+        seed: Of the tail: clips of one room share it.
+    """
+
+    rt60_seconds: float
+    direct_db: float
+    seed: int
+
+    def response(self) -> Samples:
+        """The impulse response, of unit energy, the direct path first."""
+        count = round(self.rt60_seconds * SAMPLING_RATE_HZ)
+        tail = np.random.default_rng(self.seed).standard_normal(count, dtype=np.float32)
+        tail *= np.power(np.float32(10.0), np.linspace(0.0, -3.0, count, dtype=np.float32))
+        tail *= np.float32(10.0 ** (-self.direct_db / 20.0)) / np.sqrt(np.square(tail).sum())
+        response = np.concatenate([np.ones(1, np.float32), tail])
+        return response / np.sqrt(np.square(response).sum())
+
+
+def reverb(samples: Samples, room: Room) -> Samples:
+    """Heard in a room, without delay and at the power it had; what rings on beyond the end is cut off."""
+    response = room.response()
+    length = -(-(len(samples) + len(response) - 1) // _FFT_BLOCK) * _FFT_BLOCK
+    wet: Samples = np.fft.irfft(np.fft.rfft(samples, length) * np.fft.rfft(response, length), length)[: len(samples)]
+    power = np.square(samples).sum() / np.square(wet).sum()
+    return (wet * np.sqrt(power)).astype(np.float32)
+
+
+def coded(samples: Samples, codec: Codec) -> Samples:
+    """There and back through a lossy codec; samples lie within -1..1 before, and stay so but for overshoot."""
+    container, coding, level = _CONTAINERS[codec]
+    file = io.BytesIO()
+    soundfile.write(file, samples, SAMPLING_RATE_HZ, format=container, subtype=coding, compression_level=level)
+    file.seek(0)
+    decoded: Samples = soundfile.read(file, dtype="float32")[0][: len(samples)]
+    return np.pad(decoded, (0, len(samples) - len(decoded)))
+
+
 def mix(background: Samples, event: Samples, snr_db: float, rng: np.random.Generator) -> Samples:
     """The event somewhere within the background, its active level `snr_db` over the background's."""
     event = crop(event, 0.8 * len(background) / SAMPLING_RATE_HZ, rng)
@@ -116,6 +173,9 @@ class Conditions:
         low_pass_hz: A telephone's band for all clips, or None.
         speeds: Whether the speed may vary (never for pitch and voices).
         swing_db: Of the equaliser, 0 for none.
+        room: Where all clips sound, or None.
+        codec: What all clips went through, or None.
+        noises: Whether each clip may be in noise.
     """
 
     seconds: float | None = None
@@ -123,20 +183,43 @@ class Conditions:
     low_pass_hz: float | None = None
     speeds: bool = True
     swing_db: float = 4.0
+    room: Room | None = None
+    codec: Codec | None = None
+    noises: bool = True
 
 
 def drawn_conditions(
-    rng: np.random.Generator, seconds: float | None = None, whole: bool = False, speeds: bool = True
+    rng: np.random.Generator,
+    seconds: float | None = None,
+    whole: bool = False,
+    speeds: bool = True,
+    augment: bool = True,
 ) -> Conditions:
-    """Conditions of one question: a telephone's band in one of seven, an equaliser in half of them."""
+    """Conditions of one question: an equaliser in half, a room in 20 %, a telephone's band in 15 %, a codec in 10 %.
+
+    Without `augment` the recordings stay as they are but for their level and what `seconds` and `whole` ask for.
+    """
+    if not augment:
+        return Conditions(seconds, whole, None, speeds=False, swing_db=0.0, noises=False)
     low_pass_hz = 3_600.0 if rng.random() < 0.15 else None
-    return Conditions(seconds, whole, low_pass_hz, speeds, 4.0 if rng.random() < 0.5 else 0.0)
+    swing_db = 4.0 if rng.random() < 0.5 else 0.0
+    return Conditions(seconds, whole, low_pass_hz, speeds, swing_db, _drawn_room(rng), _drawn_codec(rng))
+
+
+def _drawn_room(rng: np.random.Generator) -> Room | None:
+    room = Room(float(rng.uniform(*RT60_SECONDS)), float(rng.uniform(*DIRECT_DB)), int(rng.integers(2**31)))
+    return room if rng.random() < 0.2 else None
+
+
+def _drawn_codec(rng: np.random.Generator) -> Codec | None:
+    codecs, weights = list(CODEC_WEIGHTS), list(CODEC_WEIGHTS.values())
+    return codecs[int(rng.choice(len(codecs), p=weights))] if rng.random() < 0.1 else None
 
 
 def treat(
     samples: Samples, rng: np.random.Generator, conditions: Conditions, wanted_db: float | None = None
 ) -> Samples:
-    """One clip of a question: cropped or padded, coloured, in noise, at a drawn level (or at `wanted_db`).
+    """One clip of a question: cropped or padded, in its room, coloured, in noise, coded, at a drawn or a wanted level.
 
     Returns:
         float32 of shape (n,), within -1..1, never silent.
@@ -147,8 +230,12 @@ def treat(
     samples = crop(samples, longest, rng)
     if conditions.seconds is not None:
         samples = pad(samples, conditions.seconds, rng)
+    if conditions.room is not None:
+        samples = reverb(samples, conditions.room)
     if conditions.swing_db or conditions.low_pass_hz:
         samples = colour(samples, rng, conditions.low_pass_hz, conditions.swing_db)
-    if rng.random() < 0.5:
+    if conditions.noises and rng.random() < 0.5:
         samples = noise(samples, float(rng.uniform(15.0, 40.0)), rng)
-    return at_level(samples, float(rng.uniform(*LEVELS_DB)) if wanted_db is None else wanted_db)
+    wanted_db = float(rng.uniform(*LEVELS_DB)) if wanted_db is None else wanted_db
+    samples = at_level(samples, wanted_db)
+    return samples if conditions.codec is None else at_level(coded(samples, conditions.codec), wanted_db)
