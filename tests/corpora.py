@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from core.training.corpus import Corpus
+from core.training.synthesis import DIRECT_DB, RT60_SECONDS, Room
 from core.types import SAMPLING_RATE_HZ, Clip
 
 Samples = NDArray[np.float32]
@@ -45,6 +47,15 @@ def tone(hz: float, seconds: float, level: float = 0.3) -> Samples:
     return (level * np.sin(2 * np.pi * hz * np.arange(round(seconds * SAMPLING_RATE_HZ)) / SAMPLING_RATE_HZ)).astype(
         np.float32
     )
+
+
+def random_samples(seed: int, seconds: float) -> Samples:
+    """White noise at -20 dB of full scale."""
+    return (0.1 * np.random.default_rng(seed).standard_normal(round(seconds * SAMPLING_RATE_HZ))).astype(np.float32)
+
+
+rooms = st.builds(Room, st.floats(*RT60_SECONDS), st.floats(*DIRECT_DB), st.integers(0, 10_000))
+"""Any room that a question may draw."""
 
 
 def shares(clip: Clip, tones_hz: tuple[float, ...]) -> NDArray[np.float64]:

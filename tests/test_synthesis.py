@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.training.synthesis import (
+    CODEC_WEIGHTS,
     LEVELS_DB,
     LONGEST_SECONDS,
     Conditions,
@@ -20,13 +21,9 @@ from core.training.synthesis import (
     speed,
     treat,
 )
-from tests.corpora import Samples, tone
+from tests.corpora import Samples, random_samples, rooms, tone
 
 RATE = 16_000
-
-
-def random_samples(seed: int, seconds: float) -> Samples:
-    return (0.1 * np.random.default_rng(seed).standard_normal(round(seconds * RATE))).astype(np.float32)
 
 
 def peak_hz(samples: Samples) -> float:
@@ -147,6 +144,9 @@ conditions = st.builds(
     low_pass_hz=st.none() | st.just(3600.0),
     speeds=st.booleans(),
     swing_db=st.sampled_from([0.0, 4.0]),
+    room=st.none() | rooms,
+    codec=st.none() | st.sampled_from(list(CODEC_WEIGHTS)),
+    noises=st.booleans(),
 )
 
 

@@ -144,13 +144,13 @@ def reverb(samples: Samples, room: Room) -> Samples:
 
 
 def coded(samples: Samples, codec: Codec) -> Samples:
-    """There and back through a lossy codec; samples lie within -1..1 before, and stay so but for overshoot."""
+    """There and back through a lossy codec, from samples within -1..1; a sound it makes silent is left as it was."""
     container, coding, level = _CONTAINERS[codec]
     file = io.BytesIO()
     soundfile.write(file, samples, SAMPLING_RATE_HZ, format=container, subtype=coding, compression_level=level)
     file.seek(0)
     decoded: Samples = soundfile.read(file, dtype="float32")[0][: len(samples)]
-    return np.pad(decoded, (0, len(samples) - len(decoded)))
+    return np.pad(decoded, (0, len(samples) - len(decoded))) if decoded.any() else samples
 
 
 def mix(background: Samples, event: Samples, snr_db: float, rng: np.random.Generator) -> Samples:
