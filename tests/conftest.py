@@ -11,7 +11,9 @@ import soundfile
 from hypothesis import settings
 from numpy.typing import NDArray
 
+from core.training.corpus import Corpus
 from core.types import Clip
+from tests import corpora
 
 Samples = NDArray[np.float32]
 
@@ -79,3 +81,16 @@ def film_file(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def corpus_of(tmp_path_factory: pytest.TempPathFactory) -> corpora.CorpusOf:
+    """The training part of a made-up corpus: `corpus_of("sound", "ambience")`."""
+    made: dict[tuple[str, ...], Corpus] = {}
+
+    def cached(*kinds: str) -> Corpus:
+        if kinds not in made:
+            made[kinds] = corpora.corpus(tmp_path_factory.mktemp("corpora") / "_".join(kinds), *kinds)
+        return made[kinds]
+
+    return cached

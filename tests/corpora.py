@@ -6,6 +6,7 @@ and a test can hear whether an answer is true without asking the code that drew 
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from core.training.synthesis import DIRECT_DB, RT60_SECONDS, Room
 from core.types import SAMPLING_RATE_HZ, Clip
 
 Samples = NDArray[np.float32]
+CorpusOf = Callable[..., Corpus]
+"""What the fixture `corpus_of` gives: a corpus of the kinds named, written once."""
 
 TONES_HZ = tuple(170.0 * 1.3**index for index in range(12))
 EVENTS = dict(zip(("a kettle", "a drill", "a duck", "a saw", "a horn", "a bell", "a mower"), TONES_HZ, strict=False))
