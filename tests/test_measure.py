@@ -1,0 +1,140 @@
+"""What is measured of a clip is what it was made with; loudness also against pyloudnorm at 48 kHz."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pyloudnorm
+import pytest
+import soxr
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from core.measure import LEVEL_FLOOR_LUFS, PEAK_FLOOR_DBFS, measure
+from core.types import SAMPLING_RATE_HZ
+from tests.conftest import sine
+
+Samples = NDArray[np.float32]
+
+
+def harmonic(hz: float, harmonics: int, seed: int, seconds: float = 1.0, rate_hz: int = SAMPLING_RATE_HZ) -> Samples:
+    """A tone of partials below Nyquist, falling by 6 dB an octave, with drawn phases, peak 0.5."""
+    rng = np.random.default_rng(seed)
+    times = np.arange(round(seconds * rate_hz)) / rate_hz
+    partials = [k for k in range(1, harmonics + 1) if k * hz < 0.45 * rate_hz]
+    wave = sum(np.sin(2 * np.pi * hz * k * times + rng.uniform(0, 2 * np.pi)) / k for k in partials)
+    return (0.5 * wave / np.abs(wave).max()).astype(np.float32)
+
+
+def white(seed: int, seconds: float = 1.0, level: float = 0.1) -> Samples:
+    rng = np.random.default_rng(seed)
+    return (level * rng.standard_normal(round(seconds * SAMPLING_RATE_HZ))).astype(np.float32)
+
+
+def drums(seed: int, seconds: float = 3.0) -> Samples:
+    """Four strokes a second of noise that dies away in 50 ms."""
+    times = np.arange(round(seconds * SAMPLING_RATE_HZ)) / SAMPLING_RATE_HZ
+    return (white(seed, seconds, 0.3) * np.exp(-(times % 0.25) / 0.05)).astype(np.float32)
+
+
+@given(st.floats(60.0, 2000.0), st.integers(1, 12), st.integers(0, 99))
+def test_a_tone_has_its_fundamental_as_pitch(hz: float, harmonics: int, seed: int) -> None:
+    assert measure(harmonic(hz, harmonics, seed)).pitch_hz == pytest.approx(hz, rel=0.01)
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 22_050, 44_100, 48_000])
+def test_length_pitch_and_level_do_not_depend_on_the_rate(rate_hz: int) -> None:
+    found = measure(harmonic(440.0, 4, 0, seconds=2.5, rate_hz=rate_hz), rate_hz)
+    wanted = measure(harmonic(440.0, 4, 0, seconds=2.5, rate_hz=48_000), 48_000)
+    assert found.seconds == 2.5
+    assert found.pitch_hz == pytest.approx(440.0, rel=0.01)
+    assert found.level_lufs == pytest.approx(wanted.level_lufs, abs=0.05)
+
+
+def test_pitch_is_found_under_noise_and_beside_silence() -> None:
+    tone = sine(330.0, 2.0) + white(0, 2.0, 0.05)
+    assert measure(tone).pitch_hz == pytest.approx(330.0, rel=0.01)
+    assert measure(np.concatenate([tone, np.zeros(64_000, np.float32)])).pitch_hz == pytest.approx(330.0, rel=0.01)
+
+
+def test_a_tone_in_a_small_part_of_a_noise_is_not_its_pitch() -> None:
+    assert measure(np.concatenate([sine(330.0, 0.3), white(0, 2.7)])).pitch_hz is None
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("make", [white, drums])
+def test_noise_and_drums_have_no_pitch(make: Callable[[int], Samples], seed: int) -> None:
+    assert measure(make(seed)).pitch_hz is None
+
+
+def test_a_sweep_has_no_steady_pitch() -> None:
+    times = np.arange(4 * SAMPLING_RATE_HZ) / SAMPLING_RATE_HZ
+    assert measure((0.5 * np.sin(2 * np.pi * 100.0 * (2.0**times - 1.0))).astype(np.float32)).pitch_hz is None
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.39, 0.4, 1.0, 2.3, 7.0])
+def test_the_standards_sine_has_the_standards_level(seconds: float) -> None:
+    """BS.1770: 997 Hz at full scale in one channel is -3.01 LUFS, so -23 LUFS is a sine with its peak at -19.99."""
+    found = measure(sine(997.0, seconds, level=10.0 ** (-19.99 / 20.0)))
+    assert found.level_lufs == pytest.approx(-23.0, abs=0.1)
+    assert found.peak_dbfs == pytest.approx(-19.99, abs=0.05)
+
+
+@given(st.integers(0, 999), st.floats(0.5, 9.0), st.floats(0.02, 1.0), st.floats(0.0, 0.7))
+def test_level_is_that_of_an_independent_meter_at_48_khz(
+    seed: int, seconds: float, smoothness: float, pause: float
+) -> None:
+    """Noise of any colour with a pause, so that both gates have work. The bound is a quarter of what a person hears."""
+    samples = white(seed, seconds)
+    spectrum = np.fft.rfft(samples)
+    spectrum *= 1.0 / (1.0 + np.arange(len(spectrum)) / (smoothness * len(spectrum)))
+    samples = np.fft.irfft(spectrum, len(samples)).astype(np.float32)
+    samples[: int(pause * len(samples))] *= 0.01
+    oracle = pyloudnorm.Meter(48_000).integrated_loudness(soxr.resample(samples, SAMPLING_RATE_HZ, 48_000))
+    assert measure(samples).level_lufs == pytest.approx(oracle, abs=0.25)
+
+
+@given(st.integers(0, 999), st.floats(0.1, 4.0))
+def test_twice_the_samples_are_6_db_more(seed: int, seconds: float) -> None:
+    samples = white(seed, seconds)
+    quiet, loud = measure(samples), measure(2 * samples)
+    assert loud.level_lufs - quiet.level_lufs == pytest.approx(20 * np.log10(2), abs=0.01)
+    assert loud.peak_dbfs - quiet.peak_dbfs == pytest.approx(20 * np.log10(2), abs=0.01)
+    assert (loud.pitch_hz, loud.silence_share) == (quiet.pitch_hz, quiet.silence_share)
+
+
+@given(st.integers(0, 200), st.integers(0, 200))
+def test_the_silent_share_is_the_share_of_silence(sounding: int, silent: int) -> None:
+    """In frames of 20 ms, with a noise floor far under the sound."""
+    frame = SAMPLING_RATE_HZ // 50
+    samples = np.concatenate([white(0, 0.02 * sounding), white(1, 0.02 * silent, 1e-4)])
+    if len(samples):
+        found = measure(samples).silence_share
+        assert found == pytest.approx(silent * frame / len(samples), abs=1e-9)
+
+
+@pytest.mark.parametrize("count", [1, 319, 6_400, 160_000])
+def test_digital_silence_is_measured_too(count: int) -> None:
+    found = measure(np.zeros(count, np.float32))
+    assert (found.level_lufs, found.peak_dbfs) == (LEVEL_FLOOR_LUFS, PEAK_FLOOR_DBFS)
+    assert (found.pitch_hz, found.silence_share) == (None, 1.0)
+
+
+@given(st.integers(1, 3_000), st.integers(0, 99))
+def test_the_shortest_clips_are_measured_without_a_warning(count: int, seed: int) -> None:
+    found = measure(white(seed)[:count])
+    assert found.seconds == count / SAMPLING_RATE_HZ
+    assert all(np.isfinite([found.level_lufs, found.peak_dbfs, found.silence_share]))
+
+
+def test_six_seconds_take_few_milliseconds() -> None:
+    """Ten times the time it takes (docs/log.md), so that a busy machine passes and a slow path does not."""
+    samples = white(0, 6.0)
+    measure(samples)
+    times = []
+    for _ in range(9):
+        began = time.perf_counter()
+        measure(samples)
+        times.append(time.perf_counter() - began)
+    assert min(times) < 0.03
