@@ -19,6 +19,7 @@ class Form:
     max_tokens: float | None
     seed: float | None
     clip_weights: tuple[float, ...] = ()
+    facts: bool = False
 
     def settings(self, default: Settings) -> Settings:
         """As the engine takes them; an empty field takes the engine's default.
@@ -43,4 +44,5 @@ class Form:
             temperature=self.temperature,
             max_tokens=default.max_tokens if self.max_tokens is None else round(self.max_tokens),
             seed=default.seed if self.seed is None else round(self.seed),
+            facts=self.facts,
         )

@@ -57,6 +57,9 @@ def sidebar(info: EngineInfo) -> tuple[list[gr.components.FormComponent], list[g
                 label=strings.ADAPTER_LABEL,
                 elem_id="adapter",
             )
+            facts = gr.Checkbox(
+                default.facts, label=strings.FACTS_LABEL, info=strings.FACTS_INFO, elem_id="facts", container=True
+            )
             temperature = gr.Slider(
                 0,
                 2,
@@ -110,6 +113,7 @@ def sidebar(info: EngineInfo) -> tuple[list[gr.components.FormComponent], list[g
         temperature,
         max_tokens,
         seed,
+        facts,
         *weights,
     ]
     return fields, weights
@@ -130,7 +134,7 @@ def _strength(method: str, default: Settings) -> gr.Slider:
 
 def form(values: Sequence[Any]) -> Form:
     """The settings' values in the order of `sidebar`."""
-    method, alpha, band_from, band_to, adapter, system, temperature, max_tokens, seed, *weights = values
+    method, alpha, band_from, band_to, adapter, system, temperature, max_tokens, seed, facts, *weights = values
     return Form(
         method=method,
         alpha=alpha,
@@ -141,6 +145,7 @@ def form(values: Sequence[Any]) -> Form:
         temperature=temperature,
         max_tokens=max_tokens,
         seed=seed,
+        facts=bool(facts),
         clip_weights=tuple(weights),
     )
 

@@ -44,6 +44,7 @@ SPEED = "{rate:.0f} tokens/s"
 ENDINGS = {"length": "cut at {tokens} tokens", "stopped": "stopped", "failed": "broke off"}
 BOOSTED_WITH = "boost {method} {alpha:g}"
 WITH_ADAPTER = "adapter {adapter}"
+WITH_FACTS = "measured facts of each clip given"
 
 # Buttons
 RETRY, UNDO, CLEAR, RESTORE = "Retry", "Undo", "Clear", "Bring back"
@@ -66,6 +67,8 @@ BAND_FROM_LABEL, BAND_TO_LABEL = "From depth", "To depth"
 WEIGHT_LABEL = "Weight of clip {letter}"
 ANSWER_HEADING = "Answer"
 ADAPTER_LABEL, NO_ADAPTER = "Adapter", "off"
+FACTS_LABEL = "Tell the model each clip's measured length, level and pitch"
+FACTS_INFO = "Questions about these are then answered by measurement, not by listening."
 TEMPERATURE_LABEL, TEMPERATURE_INFO = "Temperature", "0 takes the likeliest word every time."
 MAX_TOKENS_LABEL = "Longest answer, in tokens"
 SEED_LABEL = "Seed"

@@ -114,6 +114,7 @@ def _made_with(settings: Settings) -> list[str]:
     return [
         *([strings.BOOSTED_WITH.format(method=boost.method, alpha=boost.alpha)] if boost.on else []),
         *([strings.WITH_ADAPTER.format(adapter=settings.adapter)] if settings.adapter else []),
+        *([strings.WITH_FACTS] if settings.facts else []),
     ]
 
 

@@ -11,6 +11,7 @@ from core.attention import Lens
 from core.engine import EngineInfo
 from core.errors import ConversationError, EngineError, SettingsError
 from core.families.family import EncodedClip, Family, Loaded
+from core.measure import in_words, measure
 from core.observation import Observation
 from core.prompt import Prompt, build
 from core.types import Clip, Conversation, Done, Event, Settings, Stats, Token
@@ -65,7 +66,7 @@ class Lalm:
 
         Args:
             conversation: Its last turn is the user's, or (for a forced answer) the assistant's.
-            settings: System prompt and adapter.
+            settings: System prompt, adapter, and whether measured facts are told.
             encode: A clip -> its rows; None hears every clip anew. A cache here saves hearing a clip twice.
 
         Raises:
@@ -73,7 +74,8 @@ class Lalm:
         """
         encode = encode or self.encode
         clips = [encode(clip) for clip in conversation.clips]
-        return build(conversation, clips, self.family, self.loaded.tokenizer, settings.system)
+        facts = [in_words(measure(clip.samples)) for clip in conversation.clips] if settings.facts else []
+        return build(conversation, clips, self.family, self.loaded.tokenizer, settings.system, facts=facts)
 
     def encode(self, clip: Clip) -> EncodedClip:
         """Rows of one clip."""

@@ -4,6 +4,7 @@ Loudness by ITU-R BS.1770-4, pitch by YIN (de Cheveigné & Kawahara 2002, J. Aco
 docs/dependencies.md says which libraries were weighed.
 """
 
+import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,9 +12,12 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from core.texts import PROMPTS
 from core.types import SAMPLING_RATE_HZ
 
 Samples = NDArray[np.float32]
+
+_WORDS: dict[str, str] = tomllib.loads((PROMPTS / "clips.toml").read_text(encoding="utf-8"))["facts"]
 
 LEVEL_FLOOR_LUFS = -70.0
 """The absolute gate of BS.1770: what lies below counts as this, digital silence too."""
@@ -86,6 +90,17 @@ def measure(samples: Samples, rate_hz: int = SAMPLING_RATE_HZ) -> Measures:
         pitch_hz=_pitch_hz(samples, rate_hz, sounding),
         silence_share=1.0 - float(sounding.mean()),
     )
+
+
+def in_words(measures: Measures) -> str:
+    """What is known as one line for a prompt, by prompts/clips.toml: "3.2 s, -23 LUFS, about 440 Hz, 10 % silence"."""
+    known = {
+        "seconds": measures.seconds,
+        "level_lufs": measures.level_lufs,
+        "pitch_hz": measures.pitch_hz,
+        "silence_percent": 100.0 * measures.silence_share,
+    }
+    return ", ".join(_WORDS[name].format(value) for name, value in known.items() if value is not None)
 
 
 def _db(power: float | NDArray[np.floating]) -> NDArray[np.float64]:

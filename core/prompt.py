@@ -20,7 +20,9 @@ from core.families.family import EncodedClip, Family
 from core.texts import PROMPTS
 from core.types import Clip, Conversation, Role, Span, Turn, letter
 
-ANNOUNCEMENT: str = tomllib.loads((PROMPTS / "clips.toml").read_text())["announcement"]
+_TEXTS = tomllib.loads((PROMPTS / "clips.toml").read_text(encoding="utf-8"))
+ANNOUNCEMENT: str = _TEXTS["announcement"]
+ANNOUNCEMENT_WITH_FACTS: str = _TEXTS["announcement_with_facts"]
 
 EmbedTokens = Callable[[Sequence[int]], Tensor]
 """Ids (tokens,) -> rows (tokens, hidden)."""
@@ -85,9 +87,11 @@ def build(
     family: Family,
     tokenizer: PreTrainedTokenizerBase,
     system: str = "",
+    facts: Sequence[str] = (),
 ) -> Prompt:
     """The prompt of a conversation, ready for the model to go on.
 
+    `facts` has one line for each clip, to stand in its announcement, or is empty.
     Ends with the opening of the assistant's turn, unless the last turn already is the assistant's (training).
 
     Raises:
@@ -98,10 +102,10 @@ def build(
     texts: list[tuple[str, str, Role | None]] = []
     messages = [{"role": "system", "content": family.content([_mark(texts, system, "system", None)])}] if system else []
     last_user = max((i for i, turn in enumerate(conversation.turns) if turn.role == "user"), default=-1)
-    letters = iter(letter(index) for index in range(len(conversation.clips)))
+    lines = iter(_announcement(index, facts) for index in range(len(conversation.clips)))
     for index, turn in enumerate(conversation.turns):
         source = "question" if index == last_user else "history"
-        messages.append({"role": turn.role, "content": family.content(list(_marked(turn, source, letters, texts)))})
+        messages.append({"role": turn.role, "content": family.content(list(_marked(turn, source, lines, texts)))})
     rendered = tokenizer.apply_chat_template(
         messages, tokenize=False, add_generation_prompt=conversation.turns[-1].role == "user"
     )
@@ -117,13 +121,20 @@ def _mark(texts: list[tuple[str, str, Role | None]], text: str, source: str, rol
     return MARK.format(len(texts) - 1)
 
 
+def _announcement(index: int, facts: Sequence[str]) -> str:
+    """What stands before the clip at `index`: its letter, and its line of `facts` where there are any."""
+    if not facts:
+        return ANNOUNCEMENT.format(letter=letter(index))
+    return ANNOUNCEMENT_WITH_FACTS.format(letter=letter(index), facts=facts[index])
+
+
 def _marked(
-    turn: Turn, source: str, letters: Iterator[str], texts: list[tuple[str, str, Role | None]]
+    turn: Turn, source: str, lines: Iterator[str], texts: list[tuple[str, str, Role | None]]
 ) -> Iterator[str | None]:
-    """The parts of a turn as marks, each clip announced by its letter; None stands for a clip's audio."""
+    """The parts of a turn as marks, each clip announced; None stands for a clip's audio."""
     for part in turn.parts:
         if isinstance(part, Clip):
-            yield ANNOUNCEMENT.format(letter=next(letters))
+            yield next(lines)
             yield None
             yield "\n"
         else:

@@ -40,6 +40,9 @@ from core.types import (
 
 VERSION = 1
 
+LATER: dict[type, frozenset[str]] = {Settings: frozenset({"facts"})}
+"""Entries that the first files of this version lack; where one is missing its default holds."""
+
 Value = Conversation | Settings | Boost | AttentionReading | Stats | Token | Done
 V = TypeVar("V", Conversation, Settings, Boost, AttentionReading, Stats, Token, Done)
 
@@ -112,6 +115,8 @@ def _typed(hint: Any, data: Any, where: str) -> Any:
         return _dataclass(hint, data, where)
     if origin is Literal:
         valid = isinstance(data, str) and data in arguments
+    elif hint is bool:
+        valid = isinstance(data, bool)
     elif hint is float:
         valid = _is_number(data)
     elif hint is int:
@@ -142,6 +147,8 @@ def _item_hints(arguments: tuple[Any, ...], data: Any, where: str) -> tuple[Any,
 
 def _dataclass(kind: type, data: Any, where: str) -> Any:
     hints = get_type_hints(kind)
+    if isinstance(data, dict):
+        hints = {name: hint for name, hint in hints.items() if name in data or name not in LATER.get(kind, ())}
     _keys(data, set(hints), where)
     try:
         value = kind(**{name: _typed(hint, data[name], name) for name, hint in hints.items()})

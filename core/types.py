@@ -170,6 +170,7 @@ class Settings:
         top_p: Nucleus size when sampling (arXiv 1904.09751).
         max_tokens: An answer ends there at the latest.
         seed: Of the sampler: the same seed gives the same answer.
+        facts: Whether the model is told each clip's measured length, level, pitch and silence (`core.measure`).
     """
 
     boost: Boost = Boost()
@@ -179,6 +180,7 @@ class Settings:
     top_p: float = 0.9
     max_tokens: int = 160
     seed: int = 0
+    facts: bool = False
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.temperature <= 5.0:

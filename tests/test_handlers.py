@@ -32,6 +32,7 @@ def form(default: Settings = FakeEngine().info.default, **changes: object) -> Fo
         "max_tokens": default.max_tokens,
         "seed": default.seed,
         "clip_weights": (1.0,) * 8,
+        "facts": default.facts,
     }
     return Form(**(start | changes))
 
@@ -319,6 +320,7 @@ def test_the_page_starts_at_the_engines_default_settings(method: str) -> None:
         top_p=0.5,
         max_tokens=33,
         seed=4,
+        facts=True,
     )
     assert form(default).settings(default) == default
 

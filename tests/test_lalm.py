@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from core import prompt
 from core.decode import Chooser
 from core.errors import ConversationError, EngineError, LalmError, SettingsError
+from core.measure import in_words, measure
 from core.types import Conversation, Settings, Token, Turn
 from tests import tiny
 
@@ -67,3 +69,25 @@ def test_sampling_keeps_to_the_nucleus() -> None:
     assert sampled == {1, 2}
     narrow = replace(Settings(temperature=1.0), top_p=0.5)
     assert {Chooser(replace(narrow, seed=seed), torch.device("cpu"))(logits) for seed in range(10)} == {1}
+
+
+def test_measured_facts_stand_in_the_announcement_where_the_settings_ask_for_them() -> None:
+    """Told in full, as part of the template; off, the prompt is what it always was."""
+    conversation = asked(tiny.tone(440), "And?").with_turn(Turn("assistant", ("Yes.",)))
+    conversation = conversation.with_turn(Turn("user", (tiny.noise(1, 2.0), "Which?")))
+    plain, told = (ENGINE.prompt(conversation, Settings(facts=facts)) for facts in (False, True))
+
+    def template(made: prompt.Prompt) -> str:
+        ids = [token for segment in made.segments if segment.source == "template" for token in segment.ids]
+        return ENGINE.loaded.tokenizer.decode(ids)
+
+    lines = [in_words(measure(clip.samples)) for clip in conversation.clips]
+    assert lines[0].startswith("1.0 s, -") and lines[0].endswith(" LUFS, about 440 Hz, 0 % silence")
+    assert "Hz" not in lines[1], "what is not known is left out"
+    wanted = template(plain)
+    for letter, line in zip("AB", lines, strict=True):
+        assert line not in template(plain)
+        wanted = wanted.replace(f"Clip {letter}: ", f"Clip {letter} ({line}): ")
+    assert template(told) == wanted
+    others = [[segment for segment in made.segments if segment.source != "template"] for made in (plain, told)]
+    assert others[0] == others[1]

@@ -85,7 +85,7 @@ def test_the_standards_sine_has_the_standards_level(seconds: float) -> None:
 def test_level_is_that_of_an_independent_meter_at_48_khz(
     seed: int, tenths: int, smoothness: float, pause: float
 ) -> None:
-    """Noise of any colour with a pause, so that both gates have work; whole blocks, as the oracle rounds parts of one."""
+    """Noise of any colour with a pause, so that both gates have work; whole blocks: the oracle rounds parts."""
     samples = white(seed, 0.1 * tenths)
     spectrum = np.fft.rfft(samples)
     spectrum *= 1.0 / (1.0 + np.arange(len(spectrum)) / (smoothness * len(spectrum)))

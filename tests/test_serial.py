@@ -56,6 +56,7 @@ all_settings = st.builds(
     top_p=st.floats(0.01, 1),
     max_tokens=st.integers(1, 4096),
     seed=st.integers(0, 2**32),
+    facts=st.booleans(),
 )
 
 
@@ -204,6 +205,7 @@ def test_labels_from_outside_are_cleaned() -> None:
         ("temperature", True, "wrong kind"),
         ("max_tokens", 1.5, "wrong kind"),
         ("seed", 2**63, "wrong kind"),
+        ("facts", 1, "wrong kind"),
         ("adapter", 3, "wrong kind"),
         ("boost", {}, "should have exactly the entries"),
     ],
@@ -212,6 +214,15 @@ def test_tampered_settings_are_refused(field: str, value: object, reason: str) -
     data = json.loads(dumps(Settings()))
     data["value"][field] = value
     with pytest.raises(ConversationError, match=reason):
+        loads(json.dumps(data), Settings)
+
+
+def test_settings_saved_before_facts_could_be_told_have_them_off() -> None:
+    data = json.loads(dumps(Settings(seed=3, facts=True)))
+    del data["value"]["facts"]
+    assert loads(json.dumps(data), Settings) == Settings(seed=3)
+    del data["value"]["seed"]
+    with pytest.raises(ConversationError, match="should have exactly the entries"):
         loads(json.dumps(data), Settings)
 
 

@@ -109,10 +109,10 @@ def test_the_status_line_says_model_precision_reason_and_phase() -> None:
 
 
 def test_an_answer_says_how_it_was_made_and_how_it_ended(tone_clip) -> None:
-    chosen = Settings(boost=Boost("mata", 0.2), adapter="tuned", max_tokens=7)
+    chosen = Settings(boost=Boost("mata", 0.2), adapter="tuned", max_tokens=7, facts=True)
     exchange = Exchange(Turn("user", ("Which?",)), (), chosen)
     ended = Session().asked(exchange).heard("A", ()).ended("length").exchanges[0]
-    assert view.cost(ended) == "cut at 7 tokens · boost mata 0.2 · adapter tuned"
+    assert view.cost(ended) == "cut at 7 tokens · boost mata 0.2 · adapter tuned · measured facts of each clip given"
 
 
 def test_left_out_files_come_before_the_answer_and_problems_after() -> None:
