@@ -8,7 +8,7 @@ import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,21 @@ LENS = "_lens"
 
 UNKNOWN = ("softcap", "position_bias", "s_aux")
 """Options of other attention functions that change the scores in ways the lens does not know."""
+
+
+class Attention(Protocol):
+    """Attends in place of the stock function, in the forward of one thread."""
+
+    thread: int
+
+    def attend(
+        self, module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **options: Any
+    ) -> Tensor:
+        """The attention of one layer; see `Probe.attend`."""
+        ...
+
+
+Attends = TypeVar("Attends", bound=Attention)
 
 
 class Lens:
@@ -58,7 +73,7 @@ class Lens:
         self.depth: int = self._config.num_hidden_layers
         self.heads: int = self._config.num_attention_heads
         self._lock = threading.Lock()
-        self._probe: Probe | None = None
+        self._probe: Attention | None = None
         self._before = self._config._attn_implementation
         self._choose(ATTENTION)
         for module in self._modules.values():
@@ -85,8 +100,13 @@ class Lens:
             keys: True number of keys of this forward: those cached and those fed, without a static cache's free slots.
         """
         assert observation.prompt_tokens <= keys <= observation.max_keys, f"{keys} keys do not fit the observation"
+        with self.lent(Probe(self, observation, keys)) as probe:
+            yield probe
+
+    @contextmanager
+    def lent(self, probe: Attends) -> Iterator[Attends]:
+        """Lets `probe` attend in the ONE forward made inside, and in no other thread's; see `observed`."""
         assert self._probe is None or self._probe.thread != threading.get_ident(), "one forward at a time: leave first"
-        probe = Probe(self, observation, keys)
         with self._lock:
             self._probe = probe
             try:
@@ -94,7 +114,7 @@ class Lens:
             finally:
                 self._probe = None
 
-    def probe_of_this_thread(self) -> "Probe | None":
+    def probe_of_this_thread(self) -> "Attention | None":
         """The probe of the forward now running in this thread."""
         probe = self._probe
         return probe if probe is not None and probe.thread == threading.get_ident() else None

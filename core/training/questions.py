@@ -78,17 +78,17 @@ BASE: Mapping[str, Task] = {
     "caption": _about_one("caption", 5.0),
     "presence": _about_one("presence", 4.0),
     "kind": _about_one("kind", 1.0),
-    "spoken_word": _about_one("spoken_word", 5.0),
+    "spoken_word": _about_one("spoken_word", 2.0),
     "gender": _about_one("gender", 1.0),
     "language": _about_one("language", 0.7),
     "register": _about_one("register", 0.7),
     "duration": _about_one("duration", 0.7),
     "list_all": Task(one.list_all, (2, 2, 3, 4), 2.0),
-    "which_clip": Task(sound.which_clip, (2, 2, 3, 4), 3.0),
+    "which_clip": Task(sound.which_clip, (2, 2, 3, 4), 5.0),
 }
 
 COMPARING: Mapping[str, Task] = {
-    "which_clip": Task(sound.which_clip, (2, 3, 4), 2.0),
+    "which_clip": Task(sound.which_clip, (2, 3, 4), 3.0),
     "which_mixture": Task(sound.which_mixture, (2, 3), 1.0),
     "both_or_neither": Task(sound.both_or_neither, (2,), 1.0),
     "same_kind": Task(sound.same_kind, (2,), 2.5),
@@ -150,7 +150,7 @@ class Asked:
     @property
     def clips(self) -> tuple[Clip, ...]:
         """The clips, in order of the letters."""
-        return _clips(self.heard, 0)
+        return clips_of(self.heard, 0)
 
 
 _YES_NO = ("yes", "no")
@@ -182,8 +182,9 @@ def draw(
     stage: Stage,
     phrasings: Phrasings | None = None,
     only: Sequence[str] = (),
+    further: int = 2,
 ) -> Sample:
-    """One sample: a question of the stage and up to two more about the same clips.
+    """One sample: a question of the stage, in two wordings, and more about the same clips.
 
     Args:
         corpus: Where recordings come from.
@@ -191,15 +192,16 @@ def draw(
         stage: `base`, or `discriminative` (comparisons, with some base questions among them).
         phrasings: Wordings; None reads those of `prompts/`.
         only: Names of the tasks that lead a sample; empty means all of the stage.
+        further: Most questions beside the one the clips were made for; how many is drawn.
     """
     phrasings = phrasings or read_phrasings()
     tasks = COMPARING if stage == "discriminative" and rng.random() >= BASE_SHARE else BASE
     scene = _scene(corpus, rng, [task for name, task in tasks.items() if not only or name in only])
     count = len(scene.heard)
     rotation = int(rng.integers(count))
-    queries = [scene.query, *one.further(corpus, rng, scene, int(rng.integers(3)))]
+    queries = [scene.query, scene.query, *one.further(corpus, rng, scene, int(rng.integers(further + 1)))]
     exchanges = tuple(phrasings.exchange(query, rng, count, rotation) for query in queries)
-    return Sample(_clips(scene.heard, rotation), exchanges)
+    return Sample(clips_of(scene.heard, rotation), exchanges)
 
 
 def _scene(corpus: Corpus, rng: np.random.Generator, tasks: Sequence[Task]) -> Scene:
@@ -214,11 +216,12 @@ def _scene(corpus: Corpus, rng: np.random.Generator, tasks: Sequence[Task]) -> S
     raise lacking
 
 
-def _clips(heard: tuple[Heard, ...], rotation: int) -> tuple[Clip, ...]:
-    return tuple(Clip(entry.samples, f"{letter(place)}.wav") for place, entry in enumerate(_rotated(heard, rotation)))
+def clips_of(heard: tuple[Heard, ...], rotation: int) -> tuple[Clip, ...]:
+    """The clips of a scene, rotated, as a person would have dropped them."""
+    return tuple(Clip(entry.samples, f"{letter(place)}.wav") for place, entry in enumerate(rotated(heard, rotation)))
 
 
-def _rotated(heard: tuple[Heard, ...], rotation: int) -> tuple[Heard, ...]:
+def rotated(heard: tuple[Heard, ...], rotation: int) -> tuple[Heard, ...]:
     """Every clip moved on by `rotation` places; the last ones come to the front."""
     count = len(heard)
     return tuple(heard[(place - rotation) % count] for place in range(count))
@@ -262,7 +265,7 @@ def gate_questions(
             ask = partial(phrasings.exchange, clips=gate.count, short=True, choices=True)
             exchange = ask(query, rng, rotation=rotation)
             swapped = ask(_reversed(query, gate.count), wording, rotation=-rotation) if gate.count > 1 else None
-            found.append(Asked(_rotated(scene.heard, rotation), query.facts, exchange, swapped))
+            found.append(Asked(rotated(scene.heard, rotation), query.facts, exchange, swapped))
     raise AssertionError("a cycle has no end")
 
 
