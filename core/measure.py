@@ -47,8 +47,8 @@ _WINDOW_SECONDS = 0.032  # nearly two periods of the lowest pitch
 _MOST_FRAMES = 48  # enough for a median, and a bound on the time for any length
 _FINER = 2  # lags per sample: at 4 kHz a period has only four samples
 _DIP = 0.15  # YIN's threshold on the normalised difference; the paper takes 0.1 to 0.15
-_VOICED_SHARE = 0.5
-_STEADY_SHARE = 0.5
+_VOICED_SHARE = 0.35  # of the frames that sound: speech has as much, drums and ambience seldom
+_STEADY_SHARE = 0.5  # of the voiced frames, no further than a minor third from their median
 _STEADY_RATIO = 2.0 ** (3 / 12)
 
 

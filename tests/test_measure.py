@@ -129,7 +129,7 @@ def test_the_shortest_clips_are_measured_without_a_warning(count: int, seed: int
 
 
 def test_six_seconds_take_few_milliseconds() -> None:
-    """Ten times the time it takes (docs/log.md), so that a busy machine passes and a slow path does not."""
+    """Ten times what it takes on an idle core, so that a busy machine passes and a slow path does not."""
     samples = white(0, 6.0)
     measure(samples)
     times = []

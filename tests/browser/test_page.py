@@ -135,6 +135,7 @@ def test_settings_reach_the_engine_and_the_card(page: Page, engine: FakeEngine, 
     page.press("#alpha input[type=number]", "Tab")
     page.click("#adapter input")
     page.get_by_role("option", name="example-adapter").click()
+    page.check("#facts input")
     page.fill("#max-tokens input", "12")
     page.press("#max-tokens input", "Tab")
     page.click("#preset input")
@@ -148,9 +149,10 @@ def test_settings_reach_the_engine_and_the_card(page: Page, engine: FakeEngine, 
     ended(page, 1)
     chosen = engine.asked[0][1]
     assert chosen.boost == Boost("target", 0.9)
-    assert (chosen.adapter, chosen.max_tokens) == ("example-adapter", 12)
+    assert (chosen.adapter, chosen.max_tokens, chosen.facts) == ("example-adapter", 12, True)
     assert chosen.system.startswith("Answer in one or two")
-    expect(page.locator(".es-cost")).to_contain_text("cut at 12 tokens · boost target 0.9 · adapter example-adapter")
+    made_with = f"cut at 12 tokens · boost target 0.9 · adapter example-adapter · {strings.WITH_FACTS}"
+    expect(page.locator(".es-cost")).to_contain_text(made_with)
     assert page.locator(".es-meter .es-natural").count() == 3
 
 
