@@ -120,28 +120,35 @@ class About:
 
     ask: Ask
     kinds: tuple[str, ...] = ANY_KIND
-    fit: Callable[[np.random.Generator], Fit] | None = None
+    fit: Callable[[Corpus, np.random.Generator], Fit] | None = None
     weight: float = 1.0
 
 
-def _of_gender(rng: np.random.Generator) -> Fit:
+def _of_gender(_: Corpus, rng: np.random.Generator) -> Fit:
     wanted = "f" if rng.random() < 0.5 else "m"
     return lambda row: row.gender == wanted
 
 
-def _of_language(rng: np.random.Generator) -> Fit:
+def _of_language(_: Corpus, rng: np.random.Generator) -> Fit:
     english = bool(rng.random() < 0.35)
     return lambda row: row.language is not None and (row.language == "en") == english
 
 
-def _of_register(rng: np.random.Generator) -> Fit:
+def _of_register(_: Corpus, rng: np.random.Generator) -> Fit:
     high = bool(rng.random() < 0.5)
     return lambda row: row.pitch_hz is not None and (row.pitch_hz >= HIGH_HZ if high else row.pitch_hz <= LOW_HZ)
 
 
-def _with_words(rng: np.random.Generator) -> Fit:
+def _with_words(corpus: Corpus, rng: np.random.Generator) -> Fit:
+    """Every text is as likely, or the one said by most voices would mostly be the right one among the choices."""
     alone = bool(rng.random() < 0.6)
-    return lambda row: known_words(row) and (not alone or row.utterance == "word")
+    fitting = {
+        words: {row.id for row in rows if known_words(row) and (not alone or row.utterance == "word")}
+        for words, rows in corpus.by_words.items()
+    }
+    said = [ids for ids in fitting.values() if ids]
+    wanted = one_of(rng, said) if said else set[str]()
+    return lambda row: row.id in wanted
 
 
 ABOUT_ONE: Mapping[str, About] = {
@@ -169,7 +176,7 @@ def about_one(
         kinds: Of the recording asked about; None takes those of the task.
     """
     about = ABOUT_ONE[task]
-    where = about.fit(rng) if about.fit is not None else None
+    where = about.fit(corpus, rng) if about.fit is not None else None
     target = corpus.pick(rng, kinds or about.kinds, where=where)
     recordings = [target, *(corpus.pick(rng, ANY_KIND) for _ in range(count - 1))]
     spoken = target.kind == "speech"  # cut to a common length, its words would be lost

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from core.training.corpus import SOUNDS, Corpus, one_of
+from core.training.corpus import Corpus, one_of
 from core.training.manifest import Recording
 from core.training.phrasings import Facts, Query
 from core.training.scene import Heard, Scene, hear_all, shared_conditions, which, without_none, yes_no
@@ -19,6 +19,7 @@ SERIES = ("sound", "sound", "ambience", "instrument", "instrument")
 EVENTS = ("sound", "sound", "instrument")
 EVENTS_AND_VOICES = (*EVENTS, *EVENTS, "speech")
 NUMBERS = ("0", "1", "2", "3", "4")
+_TRIES = 20
 
 
 def different(
@@ -53,34 +54,46 @@ def which_mixture(corpus: Corpus, rng: np.random.Generator, count: int) -> Scene
 def both_or_neither(corpus: Corpus, rng: np.random.Generator, count: int) -> Scene:
     """Whether A, B, both or neither of two clips has X."""
     outcome = one_of(rng, ("clip", "other", "both", "neither"))
-    pair = corpus.several(rng, 2, SERIES)
-    rest = different_from(corpus, rng, pair, 2)
-    chosen = {"clip": [pair[0], rest[0]], "other": [rest[0], pair[1]], "both": pair, "neither": rest}[outcome]
+    pair, rest = series_and_others(corpus, rng, 2, 2)
+    chosen = {"clip": [pair[0], rest[1]], "other": [rest[0], pair[1]], "both": pair, "neither": rest}[outcome]
     facts: Facts = {"label": pair[0].label, "clip": 0, "other": 1}
     rivals = tuple((rival, facts) for rival in ("clip", "other", "both", "neither") if rival != outcome)
     heard = hear_all(corpus, rng, chosen, shared_conditions(corpus, rng, [*pair, *rest]))
     return Scene(heard, Query("both_or_neither", outcome, facts, rivals))
 
 
-def different_from(corpus: Corpus, rng: np.random.Generator, series: list[Recording], count: int) -> list[Recording]:
-    """Recordings of other labels, not alike among themselves, each near in origin to one of a series.
+def series_and_others(
+    corpus: Corpus, rng: np.random.Generator, count: int, others: int
+) -> tuple[list[Recording], list[Recording]]:
+    """`count` recordings of one label, and recordings of other labels that may stand for the first `others` of them.
 
-    Their labels have as many recordings as the series has, so that a rare label tells nothing.
+    Each comes from the package of the recording that it stands for and has its sampling rate, as far as the corpus
+    has such, so that the origins of the clips are the same whatever the answer. Their labels have as many recordings as the series has, so
+    that a rare label tells nothing, and are places as often as the series' are.
     """
-    kinds = ("instrument",) if series[0].kind == "instrument" else SOUNDS
-    found: list[Recording] = []
-    for index in range(count):
-        avoid = [series[0].label, *(recording.label for recording in found)]
-        like = series[index % len(series)]
-        found.append(corpus.pick(rng, kinds, avoid, like, lambda row: corpus.takes(row.label) >= len(series)))
-    return found
+    for _ in range(_TRIES):
+        series, found = corpus.several(rng, count, SERIES), list[Recording]()
+        music = series[0].kind == "instrument"
+        kinds = [kind for kind in SERIES if (kind == "instrument") == music]
+        for like in series[:others]:
+            avoid = [series[0].label, *(recording.label for recording in found)]
+            found.append(corpus.pick(rng, kinds, avoid, like, lambda row: corpus.takes(row.label) >= count))
+        if [origin_of(other) for other in found] == [origin_of(replaced) for replaced in series[:others]]:
+            break
+    return series, found
+
+
+def origin_of(row: Recording) -> tuple[str, int]:
+    """Package and sampling rate, which a bandwidth or a noise floor may show."""
+    return row.package, row.source_rate
 
 
 def same_kind(corpus: Corpus, rng: np.random.Generator, count: int) -> Scene:
     """Whether two recordings, never pieces of one, are the same kind of sound."""
-    pair, same = corpus.several(rng, 2, SERIES), bool(rng.random() < 0.5)
+    pair, other = series_and_others(corpus, rng, 2, 1)
+    same = bool(rng.random() < 0.5)
     if not same:
-        pair[1] = different_from(corpus, rng, pair[::-1], 1)[0]
+        pair = [*other, pair[1]]
     heard = hear_all(corpus, rng, pair, shared_conditions(corpus, rng, pair, always=True))
     facts: Facts = {"clip": 0, "other": 1, "label": pair[0].label, "other_label": pair[1].label}
     return Scene(heard, yes_no("same_kind", same, facts))
@@ -88,8 +101,7 @@ def same_kind(corpus: Corpus, rng: np.random.Generator, count: int) -> Scene:
 
 def odd_one_out(corpus: Corpus, rng: np.random.Generator, count: int) -> Scene:
     """Which of three or four clips is of another kind than the rest."""
-    series = corpus.several(rng, count, SERIES)
-    odd = different_from(corpus, rng, series, 1)[0]
+    series, (odd,) = series_and_others(corpus, rng, count, 1)
     recordings = [odd, *series[1:]]
     heard = hear_all(corpus, rng, recordings, shared_conditions(corpus, rng, recordings, always=True))
     facts: Facts = {"label": odd.label, "other_label": series[1].label}
@@ -99,8 +111,8 @@ def odd_one_out(corpus: Corpus, rng: np.random.Generator, count: int) -> Scene:
 def how_many(corpus: Corpus, rng: np.random.Generator, count: int) -> Scene:
     """How many of two to four clips have X: every number is as likely."""
     having = int(rng.integers(count + 1))
-    series = corpus.several(rng, count, SERIES)
-    recordings = [*series[:having], *different_from(corpus, rng, series, count - having)]
+    series, others = series_and_others(corpus, rng, count, count)
+    recordings = [*series[:having], *others[having:]]
     facts: Facts = {"label": series[0].label}
     rivals = tuple((NUMBERS[number], facts) for number in range(count + 1) if number != having)
     heard = hear_all(corpus, rng, recordings, shared_conditions(corpus, rng, recordings))
@@ -160,7 +172,7 @@ def difference(corpus: Corpus, rng: np.random.Generator, count: int) -> Scene:
     first, second = different(corpus, rng, 2, ANY_KIND if outcome == "plain" else EVENTS_AND_VOICES)
     facts: Facts = {"clip": 0, "other": 1, "label": first.label, "other_label": second.label}
     if outcome == "plain":
-        heard = hear_all(corpus, rng, [first, second], shared_conditions(corpus, rng, [first, second]))
+        heard = hear_all(corpus, rng, [first, second], shared_conditions(corpus, rng, [first, second], always=True))
     else:
         place, heard = _backdrops(corpus, rng, (first, second if outcome == "shared" else None))
         facts = {**facts, "place": place.label}

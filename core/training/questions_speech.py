@@ -145,7 +145,9 @@ def who_says(corpus: Corpus, rng: np.random.Generator, count: int) -> Scene:
 def which_voice(corpus: Corpus, rng: np.random.Generator, count: int) -> Scene:
     """In which clip a woman (or a man) speaks, the others being of the other gender."""
     wanted, rest = ("f", "m") if rng.random() < 0.5 else ("m", "f")
-    rows = [corpus.pick(rng, ("speech",), where=lambda row: row.gender == wanted)]
+    packages = [{row.package for row in corpus.recordings if row.gender == gender} for gender in (wanted, rest)]
+    both = packages[0] & packages[1] or packages[0]  # else the sampling rate may tell the gender
+    rows = [corpus.pick(rng, ("speech",), where=lambda row: row.gender == wanted and row.package in both)]
     for _ in range(count - 1):
         rows.append(corpus.pick(rng, ("speech",), like=rows[0], where=lambda row: row.gender == rest))
     return Scene(_spoken(corpus, rng, rows), without_none(which("which_voice", count, {"gender": wanted})))
