@@ -68,8 +68,8 @@ def series_and_others(
     """`count` recordings of one label, and recordings of other labels that may stand for the first `others` of them.
 
     Each comes from the package of the recording that it stands for and has its sampling rate, as far as the corpus
-    has such, so that the origins of the clips are the same whatever the answer. Their labels have as many recordings as the series has, so
-    that a rare label tells nothing, and are places as often as the series' are.
+    has such, so that the origins of the clips are the same whatever the answer. Their labels have as many recordings
+    as the series has, so that a rare label tells nothing, and are places as often as the series' are.
     """
     for _ in range(_TRIES):
         series, found = corpus.several(rng, count, SERIES), list[Recording]()
