@@ -92,6 +92,7 @@ SOURCES = {
     "system": "system prompt",
     "history": "earlier turns",
     "question": "question",
+    "pairs": "comparison rows",
     "answer": "answer so far",
 }
 CLIP_SHARE = "Clip {letter}, {name}: {percent} of the attention, {lift:.2f} times its share of the tokens"

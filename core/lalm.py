@@ -1,9 +1,11 @@
 """The engine: a loaded audio language model behind the `Engine` protocol. It holds no conversation."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
 
 import torch
+from torch import Tensor
 
 from core import decode
 from core.adapter import Adapters
@@ -74,12 +76,23 @@ class Lalm:
         """
         encode = encode or self.encode
         clips = [encode(clip) for clip in conversation.clips]
+        pairs = self.pairs(clips, settings.adapter)
         facts = [in_words(measure(clip.samples)) for clip in conversation.clips] if settings.facts else []
-        return build(conversation, clips, self.family, self.loaded.tokenizer, settings.system, facts=facts)
+        return build(conversation, clips, self.family, self.loaded.tokenizer, settings.system, pairs, facts)
 
     def encode(self, clip: Clip) -> EncodedClip:
         """Rows of one clip."""
         return self.family.encode(self.loaded, clip)
+
+    def pairs(self, clips: Sequence[EncodedClip], adapter: str | None) -> dict[tuple[int, int], Tensor]:
+        """What the adapter says of every two clips; empty with it off, or where it is LoRA alone."""
+        if adapter is None or self.family.pair is None:
+            return {}
+        rows = {
+            (first, second): self.family.pair(self.loaded, adapter, clips[first], clips[second])
+            for first, second in combinations(range(len(clips)), 2)
+        }
+        return {places: found for places, found in rows.items() if found is not None}
 
     def observation(self, built: Prompt, settings: Settings, max_keys: int, meter: bool = True) -> Observation:
         """The plan of the lens for a prompt and the answer after it, `max_keys` tokens in all."""

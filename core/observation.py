@@ -11,8 +11,8 @@ from core.types import Boost, Span, letter
 BINS = 48
 """Time bins of a clip's profile, equal parts of its length."""
 
-WORDS = ("template", "system", "history", "question")
-"""Sources that are not clips, in the order of the columns; the clips follow, then "answer"."""
+WORDS = ("template", "system", "history", "question", "pairs")
+"""Sources that are no clip, in the order of the columns; the clips follow, then "answer"."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,10 @@ compares them with the processor's.
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from types import MappingProxyType
 
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
@@ -22,7 +23,11 @@ from core.types import Clip, Conversation, Role, Span, Turn, letter
 
 _TEXTS = tomllib.loads((PROMPTS / "clips.toml").read_text(encoding="utf-8"))
 ANNOUNCEMENT: str = _TEXTS["announcement"]
+PAIR: str = _TEXTS["pair"]
 ANNOUNCEMENT_WITH_FACTS: str = _TEXTS["announcement_with_facts"]
+
+Slot = int | tuple[int, int]
+"""What stands at a placeholder: the clip of that index, or the rows about two clips."""
 
 EmbedTokens = Callable[[Sequence[int]], Tensor]
 """Ids (tokens,) -> rows (tokens, hidden)."""
@@ -35,12 +40,12 @@ PRIVATE_USE = re.compile("[\ue000\ue001]")
 
 @dataclass(frozen=True)
 class Segment:
-    """Consecutive tokens of one source. `clip` is the index of the clip whose rows stand here, or None."""
+    """Consecutive tokens of one source. `slot` says which rows stand here instead of token embeddings, if any."""
 
     ids: tuple[int, ...]
     source: str
     role: Role | None = None
-    clip: int | None = None
+    slot: Slot | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,10 +55,12 @@ class Prompt:
     Attributes:
         segments: In order; together they are the prompt.
         clips: Rows and times of each clip, in order of the letters.
+        pairs: Rows about two clips by their indices, each (tokens, hidden); empty where no adapter compares.
     """
 
     segments: tuple[Segment, ...]
     clips: tuple[EncodedClip, ...]
+    pairs: Mapping[tuple[int, int], Tensor]
 
     @property
     def ids(self) -> list[int]:
@@ -75,10 +82,14 @@ class Prompt:
         rows = embed_tokens(self.ids).clone()
         start = 0
         for segment in self.segments:
-            if segment.clip is not None:
-                rows[start : start + len(segment.ids)] = self.clips[segment.clip].rows.to(rows)
+            if segment.slot is not None:
+                rows[start : start + len(segment.ids)] = self.rows(segment.slot).to(rows)
             start += len(segment.ids)
         return rows[None]
+
+    def rows(self, slot: Slot) -> Tensor:
+        """The rows that stand at a placeholder, shape (tokens, hidden)."""
+        return self.clips[slot].rows if isinstance(slot, int) else self.pairs[slot]
 
 
 def build(
@@ -87,12 +98,14 @@ def build(
     family: Family,
     tokenizer: PreTrainedTokenizerBase,
     system: str = "",
+    pairs: Mapping[tuple[int, int], Tensor] = MappingProxyType({}),
     facts: Sequence[str] = (),
 ) -> Prompt:
     """The prompt of a conversation, ready for the model to go on.
 
-    `facts` has one line for each clip, to stand in its announcement, or is empty.
-    Ends with the opening of the assistant's turn, unless the last turn already is the assistant's (training).
+    `facts` has one line for each clip, to stand in its announcement, or is empty. Rows about two clips stand after the
+    clips of the turn that brings the later one. Ends with the opening of the assistant's turn, unless the last turn
+    already is the assistant's (training).
 
     Raises:
         ConversationError: Nothing was asked.
@@ -102,17 +115,19 @@ def build(
     texts: list[tuple[str, str, Role | None]] = []
     messages = [{"role": "system", "content": family.content([_mark(texts, system, "system", None)])}] if system else []
     last_user = max((i for i, turn in enumerate(conversation.turns) if turn.role == "user"), default=-1)
-    lines = iter(_announcement(index, facts) for index in range(len(conversation.clips)))
+    slots: list[Slot] = []
     for index, turn in enumerate(conversation.turns):
         source = "question" if index == last_user else "history"
-        messages.append({"role": turn.role, "content": family.content(list(_marked(turn, source, lines, texts)))})
+        parts = list(_marked(turn, source, texts, slots, pairs, facts))
+        messages.append({"role": turn.role, "content": family.content(parts)})
     rendered = tokenizer.apply_chat_template(
         messages, tokenize=False, add_generation_prompt=conversation.turns[-1].role == "user"
     )
-    segments = tuple(_segments(str(rendered), texts, clips, family, tokenizer))
-    used = [segment.clip for segment in segments if segment.clip is not None]
-    assert used == list(range(len(conversation.clips))), "the template lost or doubled a clip"
-    return Prompt(segments, tuple(clips))
+    counts = {slot: len(clips[slot].rows if isinstance(slot, int) else pairs[slot]) for slot in slots}
+    segments = tuple(_segments(str(rendered), texts, [(slot, counts[slot]) for slot in slots], family, tokenizer))
+    used = [segment.slot for segment in segments if segment.slot is not None]
+    assert used == slots, "the template lost or doubled a clip"
+    return Prompt(segments, tuple(clips), pairs)
 
 
 def _mark(texts: list[tuple[str, str, Role | None]], text: str, source: str, role: Role | None) -> str:
@@ -129,29 +144,47 @@ def _announcement(index: int, facts: Sequence[str]) -> str:
 
 
 def _marked(
-    turn: Turn, source: str, lines: Iterator[str], texts: list[tuple[str, str, Role | None]]
+    turn: Turn,
+    source: str,
+    texts: list[tuple[str, str, Role | None]],
+    slots: list[Slot],
+    pairs: Mapping[tuple[int, int], Tensor],
+    facts: Sequence[str],
 ) -> Iterator[str | None]:
-    """The parts of a turn as marks, each clip announced; None stands for a clip's audio."""
-    for part in turn.parts:
-        if isinstance(part, Clip):
-            yield next(lines)
-            yield None
-            yield "\n"
-        else:
+    """The parts of a turn as marks, each clip announced by its letter, then the pairs of the clips up to here.
+
+    None stands for rows; `slots` receives which.
+    """
+    for place, part in enumerate(turn.parts):
+        if not isinstance(part, Clip):
             yield _mark(texts, part, source, turn.role)
+            continue
+        index = sum(isinstance(slot, int) for slot in slots)
+        slots.append(index)
+        yield _announcement(index, facts)
+        yield None
+        yield "\n"
+        if any(isinstance(later, Clip) for later in turn.parts[place + 1 :]):
+            continue
+        for first, second in sorted(set(pairs) - set(slots)):
+            if second <= index:
+                slots.append((first, second))
+                yield PAIR.format(first=letter(first), second=letter(second))
+                yield None
+                yield "\n"
 
 
 def _segments(
     rendered: str,
     texts: Sequence[tuple[str, str, Role | None]],
-    clips: Sequence[EncodedClip],
+    slots: Sequence[tuple[Slot, int]],
     family: Family,
     tokenizer: PreTrainedTokenizerBase,
 ) -> Iterator[Segment]:
     """Cuts the rendered template at marks and audio tokens. The pieces between belong to the template."""
     placeholder = tokenizer.convert_tokens_to_ids(family.audio_token)
     assert isinstance(placeholder, int)
-    next_clip = 0
+    waiting = iter(slots)
     for index, piece in enumerate(PIECES.split(rendered)):
         if index % 2:
             text, source, role = texts[int(piece)]
@@ -160,8 +193,8 @@ def _segments(
             continue
         for order, template in enumerate(piece.split(family.audio_token)):
             if order:
-                count = len(clips[next_clip].rows)
-                yield Segment((placeholder,) * count, f"clip {letter(next_clip)}", clip=next_clip)
-                next_clip += 1
+                slot, count = next(waiting)
+                source = f"clip {letter(slot)}" if isinstance(slot, int) else "pairs"
+                yield Segment((placeholder,) * count, source, slot=slot)
             if ids := tokenizer.encode(template, add_special_tokens=False):
                 yield Segment(tuple(ids), "template")

@@ -196,7 +196,7 @@ class Span:
     """Half-open interval of token positions with the source they come from.
 
     Sources: "template", "system", "history" (earlier turns' words), "question" (the last user turn's words),
-    "clip A", "clip B", ... and "answer".
+    "pairs" (rows of the adapter about every two clips), "clip A", "clip B", ... and "answer".
     """
 
     start: int
@@ -209,7 +209,7 @@ class AttentionReading:
     """Where the last query row looked while one token was chosen: means over heads, rows sum to 1.
 
     Attributes:
-        sources: Names of the columns: "template", "system", "history", "question", "clip A", ..., "answer".
+        sources: Names of the columns: "template", "system", "history", "question", "pairs", "clip A", ..., "answer".
         tokens: Keys of each source at this step, shape (sources,).
         layers: Decoder layers that were read, shape (layers,).
         weights: Attention weight as applied, shape (layers, sources).

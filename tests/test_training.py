@@ -8,11 +8,12 @@ import torch
 
 from core.errors import LoadError
 from core.families import FAMILIES
-from core.prompt import build
+from core.prompt import Prompt, build
 from core.training import align
-from core.training.batches import collate, conversation_of
+from core.training.batches import answer_targets, collate, conversation_of, shared_tokens
 from core.training.checkpoint import load_checkpoint, save_checkpoint
 from core.training.recipe import read_recipes
+from core.types import Clip
 from tests import tiny
 
 RECIPES = Path(__file__).parent.parent / "core" / "training" / "recipes"
@@ -41,32 +42,49 @@ def test_a_bad_recipe_is_one_sentence(tmp_path: Path, text: str, complaint: str)
         read_recipes(tmp_path / "recipe.toml")
 
 
+def sample(clips: tuple[Clip, ...], *exchanges: tuple[str, str]) -> list[Prompt]:
+    """A prompt for each exchange about the same clips."""
+    encoded = [FAMILY.encode(LOADED, clip) for clip in clips]
+    return [build(conversation_of(clips, [one]), encoded, FAMILY, LOADED.tokenizer) for one in exchanges]
+
+
 def test_what_is_learnt_are_the_answers_and_the_token_that_ends_them() -> None:
-    conversation = conversation_of((tiny.tone(440),), [("Which clip?", "the dog"), ("Why?", "system")])
-    batch = collate([conversation], lambda clip: FAMILY.encode(LOADED, clip), FAMILY, LOADED.tokenizer, embed)
-    ids = build(
-        conversation, [FAMILY.encode(LOADED, clip) for clip in conversation.clips], FAMILY, LOADED.tokenizer
-    ).ids
-    assert batch.target.tolist() == [ids[position + 1] for position in batch.position.tolist()]
-    end = LOADED.tokenizer.eos_token_id
-    texts = LOADED.tokenizer.decode(batch.target).split(LOADED.tokenizer.eos_token)
-    assert texts == ["the dog", "system", ""] and batch.target.tolist().count(end) == 2
+    prompts = sample((tiny.tone(440),), ("Which clip?", "the dog"), ("Why?", "system"))
+    batch = collate([prompts], embed)
+    texts = [LOADED.tokenizer.decode(batch.target[batch.answer == answer]) for answer in (0, 1)]
+    assert texts == [f"the dog{LOADED.tokenizer.eos_token}", f"system{LOADED.tokenizer.eos_token}"]
+    alone = [token for prompt in prompts for _, token, _ in answer_targets(prompt)]
+    assert batch.target.tolist() == alone
 
 
-def test_padding_changes_no_loss() -> None:
-    short = conversation_of((), [("Why?", "the dog")])
-    long = conversation_of((tiny.noise(1, 3.0),), [("Which clip has the dog?", "Clip A: the dog")])
+def test_each_question_gets_what_it_would_get_alone() -> None:
+    about_two = sample(
+        (tiny.noise(1, 3.0), tiny.tone(300)), ("Which clip has the dog?", "A"), ("Why?", "Clip A: the dog")
+    )
+    choices = sample(
+        (tiny.noise(2),), ("Which clip?", "the dog"), ("Which clip?", "system"), ("Which clip?", "the cat")
+    )
+    chat = sample((), ("Why?", "the dog"))
 
-    def losses(conversations: list) -> torch.Tensor:  # type: ignore[type-arg]
-        batch = collate(conversations, lambda c: FAMILY.encode(LOADED, c), FAMILY, LOADED.tokenizer, embed)
-        hidden = LOADED.model.get_decoder()(inputs_embeds=batch.rows, attention_mask=batch.mask).last_hidden_state
-        logits = LOADED.model.get_output_embeddings()(hidden[batch.sample, batch.position])
+    def losses(samples: list[list[Prompt]]) -> torch.Tensor:
+        batch = collate(samples, embed)
+        hidden = LOADED.model.get_decoder()(
+            inputs_embeds=batch.rows, attention_mask=batch.mask, position_ids=batch.positions
+        ).last_hidden_state
+        logits = LOADED.model.get_output_embeddings()(hidden[batch.sample, batch.place])
         return torch.nn.functional.cross_entropy(logits, batch.target, reduction="none")
 
     with torch.inference_mode():
-        together = losses([short, long])
-        alone = torch.cat([losses([short]), losses([long])])
+        together = losses([about_two, choices, chat])
+        alone = torch.cat([losses([[prompt]]) for prompt in (*about_two, *choices, *chat)])
     torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)
+
+
+def test_a_shared_beginning_is_there_once() -> None:
+    prompts = sample((tiny.noise(1, 3.0),), ("Which clip?", "the dog"), ("Why?", "system"))
+    batch, alone = collate([prompts], embed), [collate([[prompt]], embed) for prompt in prompts]
+    assert batch.rows.shape[1] == sum(one.rows.shape[1] for one in alone) - shared_tokens(prompts)
+    assert shared_tokens(prompts) > len(FAMILY.encode(LOADED, tiny.noise(1, 3.0)).rows)
 
 
 def test_alignment_prefers_rows_that_point_at_their_words() -> None:

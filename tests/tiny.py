@@ -1,8 +1,15 @@
 """Every family, tiny, random and offline: real classes and real processors, weights from a seed."""
 
+import atexit
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
 import numpy as np
 import onnx
 import torch
+from ctranslate2.converters.transformers import WhisperLoader
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
@@ -16,11 +23,14 @@ from transformers import (
     Qwen2Config,
     WhisperConfig,
     WhisperFeatureExtractor,
+    WhisperForConditionalGeneration,
 )
 
 from core.adapter import Adapters
-from core.embedded.ears import EVENT_CLASSES, EVENT_WIDTH, SPEECH_WIDTH, Ears, EventEar, SpeechEar
+from core.embedded.ears import EVENT_CLASSES, EVENT_WIDTH, Ears, EventEar
 from core.embedded.joiner import Joiner
+from core.embedded.pairs import PairJoiner
+from core.embedded.speech import SPEECH_WIDTH, SpeechEar
 from core.engine import EngineInfo
 from core.families import FAMILIES, Loaded
 from core.families.embedded import AUDIO_TOKEN, EmbeddedHearing
@@ -90,17 +100,54 @@ def event_graph(seed: int = 0) -> bytes:
     return serialized
 
 
-def ears() -> Ears:
-    """Both ears with random weights; the voice classes are loud enough that the speech ear is used."""
+WHISPER_CONTROL = ["<|endoftext|>", "<|startoftranscript|>", "<|notimestamps|>"]
+
+
+def whisper() -> tuple[WhisperForConditionalGeneration, PreTrainedTokenizerFast]:
+    """A Whisper of two layers as wide as tiny.en, with opinions."""
     torch.manual_seed(1)
+    words = tokenizer(WHISPER_CONTROL)
     config = WhisperConfig(
+        vocab_size=len(words),
         num_mel_bins=80,
         encoder_layers=2,
         encoder_attention_heads=2,
         encoder_ffn_dim=32,
+        decoder_layers=2,
+        decoder_attention_heads=2,
+        decoder_ffn_dim=32,
         d_model=SPEECH_WIDTH,
         max_source_positions=1500,
+        max_target_positions=448,
+        decoder_start_token_id=1,
+        pad_token_id=0,
+        bos_token_id=0,
+        eos_token_id=0,
+        suppress_tokens=[],
+        begin_suppress_tokens=[],
     )
+    return WhisperForConditionalGeneration(config).eval(), words
+
+
+@cache
+def whisper_folder() -> Path:
+    """The tiny Whisper as CTranslate2's own converter writes it; removed when Python ends."""
+    folder = Path(tempfile.mkdtemp(prefix="earshot-whisper-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    model, words = whisper()
+    loader = WhisperLoader()
+    spec = loader.get_model_spec(model)
+    loader.set_config(spec.config, model, words)
+    loader.set_vocabulary(spec, words.convert_ids_to_tokens(range(len(words))))
+    spec.validate()
+    spec.save(str(folder))
+    words.backend_tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def ears() -> Ears:
+    """Both ears with random weights; the voice classes are loud enough that the speech ear is used."""
+    torch.manual_seed(1)
     bias = torch.full((EVENT_CLASSES,), -4.0)
     bias[0] = 4.0
     tensors = {
@@ -109,7 +156,7 @@ def ears() -> Ears:
         "classifier.weight": torch.randn(EVENT_CLASSES, EVENT_WIDTH) / EVENT_WIDTH,
         "classifier.bias": bias,
     }
-    return Ears(SpeechEar(config).eval(), EventEar(event_graph(), tensors))
+    return Ears(SpeechEar(whisper_folder()), EventEar(event_graph(), tensors))
 
 
 def embedded() -> Loaded:
@@ -130,7 +177,8 @@ def embedded() -> Loaded:
     joiner = Joiner(config.hidden_size)
     torch.nn.init.normal_(joiner.classes)
     torch.nn.init.normal_(joiner.event_residual.weight, std=0.05)
-    return Loaded(_opinionated(LlamaForCausalLM(config)), words, EmbeddedHearing(ears(), joiner.eval()))
+    pairs = {"pairs": PairJoiner(config.hidden_size).eval()}
+    return Loaded(_opinionated(LlamaForCausalLM(config)), words, EmbeddedHearing(ears(), joiner.eval(), pairs))
 
 
 def qwen2_audio() -> Loaded:

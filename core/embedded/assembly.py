@@ -18,25 +18,17 @@ import torch
 from onnx import numpy_helper
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
-from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerBase, WhisperConfig
+from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
 from core.embedded import parts
-from core.embedded.ct2 import whisper_encoder_state
-from core.embedded.ears import Ears, EventEar, SpeechEar
+from core.embedded.ears import Ears, EventEar
 from core.embedded.gguf_llm import open_gguf, read_config, read_state, read_tokenizer
 from core.embedded.joiner import Joiner, class_offsets, class_rows
+from core.embedded.speech import SpeechEar
 from core.errors import LoadError
 
 WEIGHTS = Path(__file__).parent / "weights"
-WHISPER_TINY = WhisperConfig(
-    num_mel_bins=80,
-    encoder_layers=4,
-    encoder_attention_heads=6,
-    encoder_ffn_dim=1536,
-    d_model=384,
-    max_source_positions=1500,
-)
 POOLED = "/model/Reshape_output_0_qdq"
 """YAMNet's 1024-wide embedding: the tensor after global average pooling, before the classifier."""
 
@@ -62,7 +54,8 @@ def load_embedded(progress: parts.Progress = print, dtype: torch.dtype = torch.b
     model = LlamaForCausalLM.from_pretrained(folder, dtype=dtype)
     joiner = Joiner(model.config.hidden_size)
     joiner.load_state_dict(load_file(folder / "joiner.safetensors"))
-    ears = _ears(load_file(folder / "ears.safetensors"), (folder / "event.onnx").read_bytes())
+    event = EventEar((folder / "event.onnx").read_bytes(), load_file(folder / "event.safetensors"))
+    ears = Ears(_speech_ear(progress), event)
     return model.eval(), AutoTokenizer.from_pretrained(folder), ears, joiner.to(dtype).eval()
 
 
@@ -82,9 +75,7 @@ def untrained() -> Assembled:
     token_ids = {name: tokenizer.encode(" " + name.lower(), add_special_tokens=False) for name in names}
     rows, center = class_rows(names, model.model.embed_tokens.weight.detach(), token_ids)
     joiner.load_state_dict({**joiner.state_dict(), "classes": rows, "center": center, "offsets": class_offsets(names)})
-    graph, tensors = _event_graph(archive)
-    speech = whisper_encoder_state(fetched[parts.SPEECH][0])
-    return model, tokenizer, _ears({**tensors, **_prefixed("speech.", speech)}, graph), joiner
+    return model, tokenizer, Ears(_speech_ear(), EventEar(*_event_graph(archive))), joiner
 
 
 def add_learnt(model: LlamaForCausalLM, joiner: Joiner, weights: Path = WEIGHTS) -> LlamaForCausalLM:
@@ -96,21 +87,19 @@ def add_learnt(model: LlamaForCausalLM, joiner: Joiner, weights: Path = WEIGHTS)
 
 
 def _assemble(fetched: dict[parts.Part, tuple[Path, ...]], folder: Path) -> None:
-    model, tokenizer, ears, joiner = untrained()
+    model, tokenizer, _, joiner = untrained()
     model = add_learnt(model, joiner)
     model.bfloat16().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     save_file(joiner.state_dict(), folder / "joiner.safetensors")
     graph, tensors = _event_graph(fetched[parts.EVENT][0])
     (folder / "event.onnx").write_bytes(graph)
-    save_file({**tensors, **_prefixed("speech.", ears.speech.encoder.state_dict())}, folder / "ears.safetensors")
+    save_file(tensors, folder / "event.safetensors")
 
 
-def _ears(tensors: dict[str, torch.Tensor], graph: bytes) -> Ears:
-    speech = SpeechEar(WHISPER_TINY)
-    prefix = "speech."
-    speech.encoder.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
-    return Ears(speech.eval(), EventEar(graph, tensors))
+def _speech_ear(progress: parts.Progress = print) -> SpeechEar:
+    """CTranslate2 reads the wheel's files as they are."""
+    return SpeechEar(parts.unpacked(parts.SPEECH, progress)[0].parent)
 
 
 def _event_graph(archive: Path) -> tuple[bytes, dict[str, torch.Tensor]]:
@@ -130,10 +119,6 @@ def _event_graph(archive: Path) -> tuple[bytes, dict[str, torch.Tensor]]:
         "classifier.bias": "model.classifier.bias",
     }
     return model.SerializeToString(), {key: torch.tensor(values[name]) for key, name in names.items()}
-
-
-def _prefixed(prefix: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {prefix + name: tensor.contiguous() for name, tensor in state.items()}
 
 
 def _fingerprint() -> str:

@@ -1,4 +1,4 @@
-"""Reads the encoder of a Whisper model from a CTranslate2 `model.bin`.
+"""Reads tensors of a Whisper model from a CTranslate2 `model.bin`.
 
 The layout is that of `ctranslate2/converters` (binary version 6): a header, named tensors, aliases. Only numpy reads
 it, so nothing in the file can run.
@@ -59,39 +59,15 @@ def read_tensors(path: Path) -> dict[str, NDArray[np.generic]]:
     return tensors
 
 
-def whisper_encoder_state(path: Path) -> dict[str, torch.Tensor]:
-    """State dict of transformers' `WhisperEncoder`, float32.
+def read_convolutions(path: Path) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Weight and bias, float32, of the two convolutions below Whisper's encoder.
 
-    CTranslate2 stores q, k and v of one attention as one matrix; Whisper's k has no bias.
+    Raises:
+        LoadError: The file is of another kind or version, or is cut.
     """
     tensors = read_tensors(path)
 
     def get(name: str) -> torch.Tensor:
         return torch.from_numpy(tensors[f"encoder/{name}"].astype(np.float32))
 
-    state = {"embed_positions.weight": get("position_encodings/encodings")}
-
-    def linear(target: str, source: str, names: tuple[str, str] = ("weight", "bias")) -> None:
-        state[f"{target}.weight"], state[f"{target}.bias"] = (get(f"{source}/{name}") for name in names)
-
-    for conv in ("conv1", "conv2"):
-        linear(conv, conv)
-    linear("layer_norm", "layer_norm", ("gamma", "beta"))
-    layers = {name.split("/")[1] for name in tensors if name.startswith("encoder/layer_") and "/ffn/" in name}
-    for index in range(len(layers)):
-        source, target = f"layer_{index}", f"layers.{index}"
-        query, key, value = get(f"{source}/self_attention/linear_0/weight").chunk(3)
-        query_bias, _, value_bias = get(f"{source}/self_attention/linear_0/bias").chunk(3)
-        state |= {
-            f"{target}.self_attn.q_proj.weight": query,
-            f"{target}.self_attn.q_proj.bias": query_bias,
-            f"{target}.self_attn.k_proj.weight": key,
-            f"{target}.self_attn.v_proj.weight": value,
-            f"{target}.self_attn.v_proj.bias": value_bias,
-        }
-        linear(f"{target}.self_attn.out_proj", f"{source}/self_attention/linear_1")
-        linear(f"{target}.self_attn_layer_norm", f"{source}/self_attention/layer_norm", ("gamma", "beta"))
-        linear(f"{target}.fc1", f"{source}/ffn/linear_0")
-        linear(f"{target}.fc2", f"{source}/ffn/linear_1")
-        linear(f"{target}.final_layer_norm", f"{source}/ffn/layer_norm", ("gamma", "beta"))
-    return state
+    return [(get(f"{conv}/weight"), get(f"{conv}/bias")) for conv in ("conv1", "conv2")]

@@ -1,35 +1,35 @@
 """Turns what the ears hear into rows of the language model's embedding space.
 
-A clip becomes [speech tokens][event tokens]: one speech token per 0.16 s, only where the event ear hears a voice; one
-event token per 0.96 s and one for the whole clip. Event tokens mean something before any training: each is the mean
-token embedding of the class names, weighted by the scores of the classes (docs/embedded.md).
+A clip becomes [words][voice][event tokens]. Words are the token embeddings of what the speech ear understood; the
+voice is one row of who speaks and how; both only where there is a voice. Then comes one event token per 0.96 s, and
+one for the whole clip. Words and event tokens mean something before any training: an event token is the mean token embedding of the
+class names, weighted by the scores of the classes (docs/embedded.md).
 """
+
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from core.embedded.ears import EVENT_CLASSES, EVENT_WIDTH, PATCH_SECONDS, SPEECH_FRAME_SECONDS, SPEECH_WIDTH, Heard
+from core.embedded.ears import EVENT_CLASSES, EVENT_WIDTH, PATCH_SECONDS, Heard
+from core.embedded.speech import SPEECH_WIDTH, Word
 
-FRAMES_PER_TOKEN = 8
-SPEECH_TOKEN_SECONDS = FRAMES_PER_TOKEN * SPEECH_FRAME_SECONDS
 PATCHES_PER_TOKEN = 2
 EVENT_TOKEN_SECONDS = PATCH_SECONDS  # hop 0.48 s: two patches start within it
-
-VOICE_CLASSES = slice(0, 7)
-"""AudioSet's Speech, Child speech, Conversation, Narration, Babbling, Speech synthesizer, Shout."""
-VOICE_THRESHOLD = 0.3
-"""Least probability of a voice class in any patch. On the corpus at 0.3: 100 % of speech, 3 % of other sounds."""
 
 TEMPERATURE = 1.5
 ROW_NORM = 2.3
 """Of a class row around the mean embedding: that of a token embedding of SmolLM2."""
 
+WordRows = Callable[[str], Tensor]
+"""The text of a word -> its token embeddings, shape (tokens, hidden)."""
+
 
 class Joiner(nn.Module):
-    """The two projectors.
+    """The projectors.
 
     `classes` and `center` are computed from the vocabulary at assembly and stay frozen; what is learnt is the
-    residual on the event tokens and the speech projector.
+    residual on the event tokens and the row of the voice.
     """
 
     classes: Tensor
@@ -46,38 +46,35 @@ class Joiner(nn.Module):
         self.event_residual = nn.Linear(EVENT_WIDTH, hidden, bias=False)
         self.whole_clip = nn.Parameter(torch.zeros(hidden))
         nn.init.zeros_(self.event_residual.weight)
-        width = SPEECH_WIDTH * FRAMES_PER_TOKEN
-        self.speech_norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.speech_in = nn.Linear(width, hidden)
-        self.speech_out = nn.Linear(hidden, hidden)
-        nn.init.normal_(self.speech_out.weight, std=ROW_NORM / hidden)
+        self.voice_norm = nn.LayerNorm(2 * SPEECH_WIDTH, elementwise_affine=False)
+        self.voice = nn.Linear(4 * SPEECH_WIDTH, hidden)
+        nn.init.normal_(self.voice.weight, std=0.1 * ROW_NORM / hidden)
 
-    def forward(self, heard: Heard) -> Tensor:
-        """One clip's rows, shape (speech tokens + event tokens, hidden)."""
-        events = self.event_tokens(heard)
-        return torch.cat([self.speech_tokens(heard), events]) if has_voice(heard) else events
+    def forward(self, heard: Heard, word_rows: WordRows) -> Tensor:
+        """One clip's rows, shape (tokens, hidden), in the order of `token_seconds`."""
+        rows = [self.event_tokens(heard)]
+        if heard.speech is not None:
+            said = [word_rows(word.text).to(self.center.dtype) for word in heard.speech.words]
+            rows = [*said, self.voice_token(heard.speech.timbre, heard.speech.manner), *rows]
+        return torch.cat(rows)
 
-    def speech_tokens(self, heard: Heard) -> Tensor:
-        """Rows of 0.16 s each; the last one is filled up with zeros."""
-        frames = heard.speech.to(self.speech_in.weight.dtype)
-        frames = nn.functional.pad(frames, (0, 0, 0, -len(frames) % FRAMES_PER_TOKEN))
-        stacked = frames.reshape(-1, SPEECH_WIDTH * FRAMES_PER_TOKEN)
-        projected: Tensor = self.speech_out(nn.functional.gelu(self.speech_in(self.speech_norm(stacked))))
-        return self.center + projected
+    def voice_token(self, timbre: Tensor, manner: Tensor) -> Tensor:
+        """Who speaks and how, shape (1, hidden)."""
+        features = torch.cat([self.voice_norm(timbre), self.voice_norm(manner)]).to(self.center.dtype)
+        projected: Tensor = self.voice(features)
+        return (self.center + projected)[None]
 
     def event_tokens(self, heard: Heard) -> Tensor:
         """Rows of 0.96 s each, then one of the whole clip."""
-        logits, pooled = by_token(heard.logits, "max"), by_token(heard.pooled, "mean")
-        logits = torch.cat([logits, heard.logits.amax(0, keepdim=True)])
-        pooled = torch.cat([pooled, heard.pooled.mean(0, keepdim=True)]).to(self.center.dtype)
-        shares = ((logits + self.offsets.float()) / TEMPERATURE).softmax(-1).to(self.center.dtype)
-        rows = self.center + shares @ self.classes + self.event_residual(self.event_norm(pooled))
+        pooled = torch.cat([by_token(heard.pooled, "mean"), heard.pooled.mean(0, keepdim=True)])
+        logits = torch.cat([by_token(heard.logits, "max"), heard.logits.amax(0, keepdim=True)])
+        residual = self.event_residual(self.event_norm(pooled.to(self.center.dtype)))
+        rows = self.center + self.shares(logits) @ self.classes + residual
         return torch.cat([rows[:-1], rows[-1:] + self.whole_clip])
 
-
-def has_voice(heard: Heard) -> bool:
-    """Whether the event ear hears a voice anywhere in the clip."""
-    return bool(heard.logits[:, VOICE_CLASSES].sigmoid().max() >= VOICE_THRESHOLD)
+    def shares(self, logits: Tensor) -> Tensor:
+        """Scores of the classes (..., classes) -> their shares of a token, summing to 1."""
+        return ((logits + self.offsets.float()) / TEMPERATURE).softmax(-1).to(self.center.dtype)
 
 
 def by_token(patches: Tensor, how: str) -> Tensor:
@@ -88,19 +85,23 @@ def by_token(patches: Tensor, how: str) -> Tensor:
     return grouped.amax(1) if how == "max" else grouped.mean(1)
 
 
-def token_seconds(heard: Heard, clip_seconds: float) -> Tensor:
-    """Start and end of what each row of `Joiner.forward` stands for, shape (tokens, 2), within the clip."""
-    speech = torch.arange(-(-len(heard.speech) // FRAMES_PER_TOKEN) if has_voice(heard) else 0)
-    event = torch.arange(-(-len(heard.logits) // PATCHES_PER_TOKEN))
-    starts = torch.cat([speech * SPEECH_TOKEN_SECONDS, event * EVENT_TOKEN_SECONDS, torch.zeros(1)])
-    lengths = torch.cat(
-        [
-            torch.full(speech.shape, SPEECH_TOKEN_SECONDS),
-            torch.full(event.shape, EVENT_TOKEN_SECONDS + PATCH_SECONDS / 2),  # its second patch starts half-way
-            torch.full((1,), clip_seconds),
-        ]
-    )
-    return torch.stack([starts, starts + lengths], dim=1).clamp(max=clip_seconds)
+def token_seconds(heard: Heard, clip_seconds: float, tokens_of: Callable[[Word], int]) -> Tensor:
+    """Start and end of what each row of `Joiner.forward` stands for, shape (tokens, 2), within the clip.
+
+    Args:
+        heard: What the ears made of the clip.
+        clip_seconds: Its length.
+        tokens_of: How many rows a word has; they share its time.
+    """
+    spans: list[Sequence[float]] = []
+    if heard.speech is not None:
+        spans += [(word.start, word.stop) for word in heard.speech.words for _ in range(tokens_of(word))]
+        spans.append((0.0, clip_seconds))
+    for index in range(-(-len(heard.logits) // PATCHES_PER_TOKEN)):
+        start = index * EVENT_TOKEN_SECONDS
+        spans.append((start, start + EVENT_TOKEN_SECONDS + PATCH_SECONDS / 2))  # its second patch starts half-way
+    spans.append((0.0, clip_seconds))
+    return torch.tensor(spans).clamp(max=clip_seconds)
 
 
 def class_rows(names: list[str], embeddings: Tensor, token_ids: dict[str, list[int]]) -> tuple[Tensor, Tensor]:

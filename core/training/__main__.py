@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from core.errors import LalmError
-from core.training.loop import run
 from core.training.recipe import read_recipes
+from core.training.stages import run
 
 
 def main() -> int:

@@ -101,13 +101,13 @@ class Phrasings:
             short = bool(phrasing.short) and (not phrasing.free or bool(rng.random() < 0.5))
 
         def filled(template: str, facts: Facts) -> str:
-            return _capitalised(template.format(**self.words(facts, clips, rotation)))
+            return template.format(**self.words(facts, clips, rotation))
 
-        question = filled(one_of(rng, phrasing.short if short else phrasing.free), query.facts)
+        question = _capitalised(filled(one_of(rng, phrasing.short if short else phrasing.free), query.facts))
         if not short:
-            return Exchange(
-                query.task, question, filled(one_of(rng, phrasing.full_answers[query.outcome]), query.facts)
-            )
+            answer = _capitalised(filled(one_of(rng, phrasing.full_answers[query.outcome]), query.facts))
+            return Exchange(query.task, question, answer)
+        # A name stays as it is within a sentence: so it is nearer to the words the clips' tokens are made of.
         answer = filled(phrasing.short_answers[query.outcome], query.facts)
         if not choices:
             return Exchange(query.task, question, answer)

@@ -29,6 +29,8 @@ class Recipe:
         warmup_steps: Linear warm-up.
         rank: Of the LoRA (arXiv 2106.09685); alpha is twice that.
         chat_share: Part of the samples that is text-only chat answered by the bare language model itself.
+        further: Most questions about the clips of a sample beside the one they were made for.
+        pairs: Whether the discriminative adapter has pair tokens (the embedded model only).
         tasks: Names of the tasks that lead a sample (tables in `core.training.questions`); empty means all.
         tiers: Licence tiers of the clips that may be used.
         checkpoint_steps: A checkpoint is written that often; a run goes on from the last one.
@@ -47,6 +49,8 @@ class Recipe:
     warmup_steps: int = 50
     rank: int = 16
     chat_share: float = 0.2
+    further: int = 4
+    pairs: bool = True
     tasks: tuple[str, ...] = ()
     tiers: tuple[str, ...] = ("permissive", "share-alike", "gpl")
     checkpoint_steps: int = 100

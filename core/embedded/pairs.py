@@ -1,0 +1,119 @@
+"""Pair tokens: what the ears say of every two clips, as rows beside the clips (docs/embedded.md).
+
+They belong to the discriminative adapter and are there only while it is on. For clips A and B there are three:
+[what only A has][what only B has][how they compare]. The first two mean something before any training: they are made of
+the class rows and the words by which one clip goes beyond the other. Cross-projection of two clips has its
+precedent in ADIFF (arXiv 2502.04476).
+"""
+
+import difflib
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity, gelu
+
+from core.embedded.ears import EVENT_WIDTH, Heard
+from core.embedded.joiner import ROW_NORM, Joiner, WordRows
+from core.embedded.speech import SPEECH_WIDTH
+
+EVENT_SIDE, VOICE_SIDE = 128, 64
+FACTS = 12
+WIDTH = 256
+DB = 6.0
+"""Differences of level come in this unit, those of length and pitch in octaves ..."""
+STEEPNESS = 4.0
+"""... and all of them once more cut off at a quarter of their unit: which is more, whatever by how much."""
+
+
+class PairJoiner(nn.Module):
+    """What is learnt of the pair tokens."""
+
+    def __init__(self, hidden: int):
+        """Args: hidden: width of the language model."""
+        super().__init__()
+        self.event_norm = nn.LayerNorm(EVENT_WIDTH, elementwise_affine=False)
+        self.voice_norm = nn.LayerNorm(2 * SPEECH_WIDTH, elementwise_affine=False)
+        self.event = nn.Linear(EVENT_WIDTH, EVENT_SIDE)
+        self.voice = nn.Linear(2 * SPEECH_WIDTH, VOICE_SIDE)
+        self.compare_in = nn.Linear(3 * (EVENT_SIDE + VOICE_SIDE) + 2 + FACTS, WIDTH)
+        self.compare_out = nn.Linear(WIDTH, hidden)
+        nn.init.normal_(self.compare_out.weight, std=ROW_NORM / WIDTH)
+        self.beyond = nn.Parameter(torch.zeros(2, hidden))
+
+    def forward(self, joiner: Joiner, first: Heard, second: Heard, word_rows: WordRows) -> Tensor:
+        """Three rows: only the first, only the second, how they compare; shape (3, hidden)."""
+        sides = [beyond(joiner, first, second, word_rows), beyond(joiner, second, first, word_rows)]
+        rows = torch.stack(sides) + self.beyond.to(joiner.center.dtype)
+        return torch.cat([joiner.center + rows, joiner.center + self.compared(first, second)[None]])
+
+    def compared(self, first: Heard, second: Heard) -> Tensor:
+        """How two clips compare, around the mean embedding, shape (hidden,)."""
+        pair = (first, second)
+        pooled = torch.stack([heard.pooled.mean(0) for heard in pair])
+        silent = torch.zeros(2 * SPEECH_WIDTH)
+        timbre = torch.stack([silent if heard.speech is None else heard.speech.timbre for heard in pair])
+        events = self.event(self.event_norm(pooled.to(self.dtype)))
+        voices = self.voice(self.voice_norm(timbre.to(self.dtype)))
+        facts = torch.tensor(compared_facts(first, second), dtype=self.dtype)
+        features = torch.cat([_compared(*events), _compared(*voices), facts])
+        row: Tensor = self.compare_out(gelu(self.compare_in(features)))
+        return row
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights."""
+        return self.beyond.dtype
+
+
+def beyond(joiner: Joiner, one: Heard, other: Heard, word_rows: WordRows) -> Tensor:
+    """What one clip has over the other, around the mean embedding, shape (hidden,); zeros for nothing."""
+    more = (joiner.shares(one.logits.amax(0)) - joiner.shares(other.logits.amax(0))).clamp(min=0.0)
+    row = more @ joiner.classes
+    if words := more_words(texts(one), texts(other)):
+        row = row + torch.cat([word_rows(word) for word in words]).mean(0).to(row) - joiner.center
+    return row
+
+
+def compared_facts(first: Heard, second: Heard) -> Sequence[float]:
+    """Words, level, length and pitch of two clips as `FACTS` numbers about 1 in size."""
+    ours, theirs = texts(first), texts(second)
+    both = bool(ours and theirs)
+    a, b = first.measures, second.measures
+    measured = (
+        (a.level_lufs - b.level_lufs) / DB,
+        math.log2(a.seconds / b.seconds),
+        math.log2(a.pitch_hz / b.pitch_hz) if a.pitch_hz and b.pitch_hz else 0.0,
+    )
+    return [
+        float(first.speech is not None),
+        float(second.speech is not None),
+        float(both),
+        float(both and ours == theirs),
+        _ratio(ours, theirs) if both else 0.0,
+        _ratio(" ".join(ours), " ".join(theirs)) if both else 0.0,
+        *measured,
+        *(max(-1.0, min(1.0, STEEPNESS * value)) for value in measured),
+    ]
+
+
+def texts(heard: Heard) -> list[str]:
+    """The words of a clip, lower case."""
+    return [] if heard.speech is None else [word.text.lower() for word in heard.speech.words]
+
+
+def more_words(ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
+    """Our words that difflib does not find among theirs in the same order."""
+    changes = difflib.SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes()
+    return [word for kind, start, stop, _, _ in changes if kind in ("replace", "delete") for word in ours[start:stop]]
+
+
+def _ratio(ours: Sequence[str], theirs: Sequence[str]) -> float:
+    return difflib.SequenceMatcher(None, ours, theirs, autojunk=False).ratio()
+
+
+def _compared(ours: Tensor, theirs: Tensor) -> Tensor:
+    """Difference, its size, product and cosine of two vectors (width,), shape (3 * width + 1,)."""
+    cosine = cosine_similarity(ours, theirs, dim=0)[None]
+    return torch.cat([ours - theirs, (ours - theirs).abs(), ours * theirs / len(ours) ** 0.5, cosine])
