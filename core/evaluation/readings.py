@@ -22,6 +22,8 @@ from core.types import SAMPLING_RATE_HZ, Boost, Clip
 ENCODED_KEPT = 32
 """Clips whose rows are kept: those of one scene in all its orders, and their silences."""
 
+TELL_SECONDS = 10.0
+
 
 def take(lalm: Lalm, plan: Plan, log: Log, tell: Callable[[str], None] | None = None) -> list[Reading]:
     """All readings of a plan; those in the log already are not taken again.
@@ -41,19 +43,21 @@ def take(lalm: Lalm, plan: Plan, log: Log, tell: Callable[[str], None] | None = 
     dev = Corpus.read(plan.corpus, "dev")
     known = known_names(row for row in read_manifest(plan.corpus) if row.split == "train")
     encode = lru_cache(ENCODED_KEPT)(lalm.encode)
-    began, kept, readings = time.monotonic(), len(log.known), list[Reading]()
+    began, told, kept, readings = time.monotonic(), -TELL_SECONDS, len(log.known), list[Reading]()
     for place, task in enumerate(plan.tasks):
         try:
             questions = gate_questions(dev, seeded(task), task, plan.questions)
         except LoadError as error:
             tell(f"{task} is left out: {error}")
             continue
-        for asked in questions:
+        for number, asked in enumerate(questions, start=1):
             readings += _of_question(lalm, plan, log, encode, task, asked, names_of(asked) <= known)
-        seconds = time.monotonic() - began
-        left = seconds / (place + 1) * (len(plan.tasks) - place - 1)
-        pace = (len(log.known) - kept) / seconds
-        tell(f"{task}: {len(questions)} questions, {pace:.1f} readings/s, about {left / 60:.1f} min left")
+            seconds = time.monotonic() - began
+            if seconds - told >= TELL_SECONDS or number == len(questions):
+                told = seconds
+                left = seconds * (len(plan.tasks) / (place + number / len(questions)) - 1)
+                pace = (len(log.known) - kept) / seconds
+                tell(f"{task} {number}/{len(questions)}, {pace:.1f} readings/s, about {left / 60:.1f} min left")
     if not readings:
         raise LoadError(f"None of the gates can be asked of {plan.corpus}: it has too few held-out clips; add some.")
     return readings

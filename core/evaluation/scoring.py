@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import torch
+from torch.nn.functional import linear
 
 from core.evaluation.packing import BoostedRows, Layout
 from core.families.family import EncodedClip
@@ -94,8 +95,10 @@ def likelihoods(
             position_ids=layout.positions[None].to(rows.device),
             use_cache=False,
         )
-    logits = loaded.model.get_output_embeddings()(output.last_hidden_state[0, layout.predicting])
+    # in bf16 logits come in steps of an eighth, and two answers are often equal: the head runs in fp32
+    head = loaded.model.get_output_embeddings()
+    logits = linear(output.last_hidden_state[0, layout.predicting].float(), head.weight.float())
     targets = torch.tensor([token for answer in case.answers for token in answer] * len(boosts), device=logits.device)
-    found = logits.float().log_softmax(-1).gather(1, targets[:, None])[:, 0]
+    found = logits.gather(1, targets[:, None])[:, 0] - logits.logsumexp(-1)
     means = [float(part.mean()) for part in found.split([len(answer) for answer in case.answers] * len(boosts))]
     return [means[at : at + len(case.answers)] for at in range(0, len(means), len(case.answers))]
