@@ -104,7 +104,7 @@ def test_without_augmentation_a_clip_is_its_recording_at_another_level(seed: int
 
 @pytest.mark.parametrize("codec", CODEC_WEIGHTS)
 def test_a_wanted_level_is_kept_through_room_and_codec(codec: Codec) -> None:
-    """MP3 drops the top of white noise, and with it level: what is asked for is the level that is heard."""
+    """Vorbis at its strongest gives white noise back 1.3 dB louder."""
     disturbed = Conditions(speeds=False, swing_db=0.0, noises=False, room=Room(0.3, 0.0, 2), codec=codec)
     clip = treat(random_samples(6, 1.0), np.random.default_rng(0), disturbed, wanted_db=-30.0)
     assert level_db(clip) == pytest.approx(-30.0, abs=0.01)
