@@ -12,7 +12,7 @@ from core.embedded.assembly import WEIGHTS
 from core.engine import Engine, EngineInfo
 from core.errors import LoadError, first_line
 from core.fake import FakeEngine
-from core.families import FAMILIES
+from core.families import FAMILIES, Family, Loaded
 from core.lalm import Lalm
 from core.types import Settings
 
@@ -48,18 +48,9 @@ def load(
     if model == "fake":
         return FakeEngine()
     placement = place(model, precision)
-    if model == "embedded":
-        family = FAMILIES["embedded"]
-        loaded = family.load(model, progress=progress)
-        shipped = {path.name: path for path in (WEIGHTS / "discriminative",) if path.exists()}
-    else:
-        family = FAMILIES[_model_type(model)]
-        progress(f"Loading {model} in {placement.precision} ({placement.reason}) ...")
-        try:
-            loaded = family.load(model, **_options(placement))
-        except (OSError, ValueError, ImportError, RuntimeError) as error:
-            raise LoadError(f"{model} could not be loaded ({first_line(error)}): check its name and files.") from error
-        shipped = {}
+    family, loaded = open_model(model, placement, progress)
+    own = (WEIGHTS / "discriminative",) if model == "embedded" else ()
+    shipped = {path.name: path for path in own if path.exists()}
     adapters = Adapters(loaded.model)
     if adapter is not None and adapter not in shipped:
         shipped[Path(adapter).name] = Path(adapter)
@@ -80,6 +71,22 @@ def load(
         default=Settings(adapter=chosen),
     )
     return Lalm(loaded, family, info, adapters)
+
+
+def open_model(model: str, placement: Placement, progress: Callable[[str], None] = print) -> tuple[Family, Loaded]:
+    """A model in memory, without adapters.
+
+    Raises:
+        LoadError: With the way out.
+    """
+    if model == "embedded":
+        return FAMILIES["embedded"], FAMILIES["embedded"].load(model, progress=progress)
+    family = FAMILIES[_model_type(model)]
+    progress(f"Loading {model} in {placement.precision} ({placement.reason}) ...")
+    try:
+        return family, family.load(model, **_options(placement))
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
+        raise LoadError(f"{model} could not be loaded ({first_line(error)}): check its name and files.") from error
 
 
 def place(model: str, precision: str) -> Placement:

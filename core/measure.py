@@ -93,14 +93,19 @@ def measure(samples: Samples, rate_hz: int = SAMPLING_RATE_HZ) -> Measures:
 
 
 def in_words(measures: Measures) -> str:
-    """What is known as one line for a prompt, by prompts/clips.toml: "3.2 s, -23 LUFS, about 440 Hz, 10 % silence"."""
+    """What is known as one line for a prompt: "3.2 s, -23 LUFS, about 440 Hz, 10 % silence"."""
+    return ", ".join(words_by_measure(measures).values())
+
+
+def words_by_measure(measures: Measures) -> dict[str, str]:
+    """What is known, each measure by its name as prompts/clips.toml words it; pitch is left out where there is none."""
     known = {
         "seconds": measures.seconds,
         "level_lufs": measures.level_lufs,
         "pitch_hz": measures.pitch_hz,
         "silence_percent": 100.0 * measures.silence_share,
     }
-    return ", ".join(_WORDS[name].format(value) for name, value in known.items() if value is not None)
+    return {name: _WORDS[name].format(value) for name, value in known.items() if value is not None}
 
 
 def _db(power: float | NDArray[np.floating]) -> NDArray[np.float64]:

@@ -199,7 +199,7 @@ def qwen2_audio() -> Loaded:
     text = Qwen2Config(
         vocab_size=len(words),
         hidden_size=64,
-        intermediate_size=96,
+        intermediate_size=128,
         num_hidden_layers=3,
         num_attention_heads=4,
         num_key_value_heads=2,

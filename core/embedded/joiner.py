@@ -2,8 +2,8 @@
 
 A clip becomes [words][voice][event tokens]. Words are the token embeddings of what the speech ear understood; the
 voice is one row of who speaks and how; both only where there is a voice. Then comes one event token per 0.96 s, and
-one for the whole clip. Words and event tokens mean something before any training: an event token is the mean token embedding of the
-class names, weighted by the scores of the classes (docs/embedded.md).
+one for the whole clip. Words and event tokens mean something before any training: an event token is the mean token
+embedding of the class names, weighted by the scores of the classes (docs/embedded.md).
 """
 
 from collections.abc import Callable, Sequence

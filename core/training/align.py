@@ -1,31 +1,71 @@
-"""Stage 1: projector tokens against the embeddings of the words they should stand for. No language model runs.
+"""Stage 1 for event tokens: projector rows against the embeddings of the words they should stand for. No LM runs.
 
 Each clip's rows are scored against every word of the corpus by the largest cosine over time (a soft maximum); the
-words of the clip's label or transcript are the positives of a softmax over all words. It costs about a minute and
-gives the speech projector a start from which words are learnt.
+words of the clip's label are the positives of a softmax over all words. It costs less than a minute.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from core.embedded.ears import Heard
+from core.embedded.joiner import Joiner
+
 SHARPNESS = 8.0
+LAST_STEPS = 50
 WORD = re.compile(r"[a-z']+")
 STOP_WORDS = frozenset(["a", "an", "the", "of", "on", "in", "to", "is", "at", "and", "or", "with", "my", "for", "i"])
+
+
+def align_events(
+    joiner: Joiner,
+    labelled: Sequence[tuple[Heard, str]],
+    word_row: Callable[[str], Tensor],
+    rng: np.random.Generator,
+    steps: int,
+    batch: int,
+    learning_rate: Callable[[int], float],
+) -> float:
+    """Trains the residual of the event tokens in place.
+
+    Args:
+        joiner: Its event tokens learn.
+        labelled: Clips as they were heard, with their labels.
+        word_row: A word -> its embedding, shape (hidden,).
+        rng: Chooses the clips of a step.
+        steps: Optimiser steps.
+        batch: Clips a step.
+        learning_rate: Of each step.
+
+    Returns:
+        Mean loss of the last steps; guessing evenly costs the logarithm of the number of words.
+    """
+    clips = [(heard, words) for heard, label in labelled if (words := words_of(label))]
+    vocabulary = sorted({word for _, words in clips for word in words})
+    index = {word: place for place, word in enumerate(vocabulary)}
+    center = joiner.center.clone()
+    targets = torch.nn.functional.normalize(torch.stack([word_row(word) for word in vocabulary]) - center, dim=1)
+    optimizer = torch.optim.AdamW([joiner.event_residual.weight, joiner.whole_clip], weight_decay=0.01)
+    losses = []
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step)
+        chosen = [clips[place] for place in rng.integers(len(clips), size=batch)]
+        rows = [joiner.event_tokens(heard) for heard, _ in chosen]
+        loss = alignment_loss(rows, [[index[word] for word in words] for _, words in chosen], targets, center)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+    return float(np.mean(losses[-LAST_STEPS:]))
 
 
 def words_of(text: str) -> list[str]:
     """Lower-case words that carry meaning."""
     return [word for word in WORD.findall(text.lower()) if word not in STOP_WORDS]
-
-
-def word_rows(words: Sequence[str], embeddings: Tensor, center: Tensor, token_ids: Sequence[list[int]]) -> Tensor:
-    """Unit rows of the words around the mean embedding, shape (words, hidden)."""
-    assert len(words) == len(token_ids)
-    rows = torch.stack([embeddings[ids].mean(0) - center for ids in token_ids])
-    return torch.nn.functional.normalize(rows, dim=1)
 
 
 def alignment_loss(rows: Sequence[Tensor], positives: Sequence[Sequence[int]], words: Tensor, center: Tensor) -> Tensor:

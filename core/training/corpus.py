@@ -69,11 +69,11 @@ class Corpus:
     _decoded: dict[str, NDArray[np.int16]] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def read(cls, folder: Path, split: Split, tiers: Sequence[str] | None = None) -> "Corpus":
+    def read(cls, place: Path, split: Split, tiers: Sequence[str] | None = None) -> "Corpus":
         """Reads `manifest.jsonl` or `clips.csv` (see `core.training.manifest`).
 
         Args:
-            folder: Holds the manifest and the audio its rows name.
+            place: Folder that holds the manifest and the audio its rows name, or a CSV file beside the audio.
             split: `train`, or `dev` (held-out recordings, labels, voices and words: never to be trained on).
             tiers: Licence tiers to keep; None keeps all.
 
@@ -81,12 +81,12 @@ class Corpus:
             LoadError: There is no manifest, a row is not complete, or no row is of this split and these tiers.
         """
         kept = tuple(
-            row for row in read_manifest(folder) if row.split == split and (tiers is None or row.licence_tier in tiers)
+            row for row in read_manifest(place) if row.split == split and (tiers is None or row.licence_tier in tiers)
         )
         if not kept:
             wanted = "any licence" if tiers is None else f"licence tier {' or '.join(tiers)}"
-            raise LoadError(f"No {split} rows of {wanted} in {folder}: add such clips, or name other tiers.")
-        return cls(folder, kept, read_alike())
+            raise LoadError(f"No {split} rows of {wanted} in {place}: add such clips, or name other tiers.")
+        return cls(place.parent if place.suffix == ".csv" else place, kept, read_alike())
 
     def samples(self, recording: Recording) -> NDArray[np.float32]:
         """Decoded samples, float32 of shape (n,), 16 kHz mono within -1..1; a fresh array at each call.

@@ -14,7 +14,9 @@ from core.training.batches import Batch
 from core.training.chat import own_answers
 from core.training.checkpoint import load_checkpoint, save_checkpoint
 from core.training.corpus import Corpus
+from core.training.phrasings import read_phrasings
 from core.training.questions import draw, read_chat_prompts
+from core.training.questions_told import told
 from core.training.recipe import Recipe
 from core.training.trainee import Trainee
 from core.types import Clip
@@ -26,10 +28,14 @@ LINES_EVERY = 20
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """Clips and what is asked and answered about them, before the clips are heard."""
+    """Clips and what is asked and answered about them, before the clips are heard.
+
+    `facts` has a line on each clip, or is empty.
+    """
 
     clips: Sequence[Clip]
     exchanges: Sequence[tuple[str, str]]
+    facts: Sequence[str] = ()
 
     @property
     def size(self) -> float:
@@ -102,7 +108,7 @@ def batches(
         drawn.sort(key=lambda found: found.size)
         for index in rng.permutation(BATCHES_SORTED_TOGETHER):
             chosen = drawn[index * recipe.batch : (index + 1) * recipe.batch]
-            yield trainee.batch([trainee.sample(found.clips, found.exchanges) for found in chosen])
+            yield trainee.batch([trainee.sample(found.clips, found.exchanges, found.facts) for found in chosen])
 
 
 def material(recipe: Recipe, corpus: Corpus, chat: Sequence[tuple[str, str]], rng: np.random.Generator) -> Material:
@@ -111,7 +117,12 @@ def material(recipe: Recipe, corpus: Corpus, chat: Sequence[tuple[str, str]], rn
         return Material((), [chat[index] for index in rng.integers(len(chat), size=1)])
     assert recipe.stage != "align"
     sample = draw(corpus, rng, recipe.stage, only=recipe.tasks, further=recipe.further)
-    return Material(sample.clips, [(exchange.question, exchange.answer) for exchange in sample.exchanges])
+    exchanges = sample.exchanges
+    facts: tuple[str, ...] = ()
+    if recipe.facts_share and rng.random() < recipe.facts_share:
+        facts, more = told(sample.clips, rng, read_phrasings())
+        exchanges = (*exchanges, *more)
+    return Material(sample.clips, [(exchange.question, exchange.answer) for exchange in exchanges], facts)
 
 
 def schedule(step: int, recipe: Recipe) -> float:

@@ -70,8 +70,8 @@ _TIERS = (
 _DEV_PERCENT = 15
 
 
-def read_manifest(folder: Path) -> Iterator[Recording]:
-    """All rows of a corpus, in order.
+def read_manifest(place: Path) -> Iterator[Recording]:
+    """All rows of a corpus, in order: of a folder with one of the two files below, or of a CSV file of any name.
 
     `manifest.jsonl` has one object a line with the fields of `Recording` (others are passed over). `clips.csv` needs
     the columns path, label and licence; any other field of `Recording` may be a column. A row with a transcript is
@@ -80,14 +80,15 @@ def read_manifest(folder: Path) -> Iterator[Recording]:
     Raises:
         LoadError: Neither file is there, or a row lacks a field.
     """
-    rows, table = folder / "manifest.jsonl", folder / "clips.csv"
+    table = place if place.suffix == ".csv" else place / "clips.csv"
+    folder, rows = table.parent, place / "manifest.jsonl"
     if rows.is_file():
         lines = rows.read_text(encoding="utf-8").splitlines()
         entries = ({k: v for k, v in json.loads(line).items() if k in _KNOWN} for line in lines if line.strip())
     elif table.is_file():
         entries = (_own_row(folder, row) for row in csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
     else:
-        raise LoadError(f"{folder} is no corpus: put a manifest.jsonl there, or a clips.csv with path,label,licence.")
+        raise LoadError(f"{place} is no corpus: put a manifest.jsonl there, or a clips.csv with path,label,licence.")
     for number, entry in enumerate(entries, start=1):
         try:
             yield Recording(**entry)

@@ -16,11 +16,14 @@ class Recipe:
     """Defaults are those of the shipped weights' first training on two cores (docs/training.md).
 
     Attributes:
+        model: "embedded", or a checkpoint or folder of another family (`discriminative` alone).
+        precision: How that model is loaded: `auto`, `bf16`, `int8` or `nf4` (the last is QLoRA, arXiv 2305.14314).
+        adapter: Name of the adapter: that of its folder within `out`.
         stage: `align` (projectors against word embeddings, no language model), `base` (projectors and a LoRA that is
             merged), `discriminative` (a LoRA that goes on and off; projectors frozen).
         corpus: Folder with a manifest.
         out: Folder that receives weights, metrics and checkpoints.
-        start: Folder of the stage before, or empty.
+        start: Folder of the stage before; empty starts from nothing learnt, `discriminative` from the shipped weights.
         seed: Of every draw and every initial weight.
         steps: Optimiser steps.
         batch: Samples a step.
@@ -31,6 +34,7 @@ class Recipe:
         chat_share: Part of the samples that is text-only chat answered by the bare language model itself.
         further: Most questions about the clips of a sample beside the one they were made for.
         pairs: Whether the discriminative adapter has pair tokens (the embedded model only).
+        facts_share: Part of the samples whose prompt tells what was measured of the clips.
         tasks: Names of the tasks that lead a sample (tables in `core.training.questions`); empty means all.
         tiers: Licence tiers of the clips that may be used.
         checkpoint_steps: A checkpoint is written that often; a run goes on from the last one.
@@ -51,10 +55,14 @@ class Recipe:
     chat_share: float = 0.2
     further: int = 4
     pairs: bool = True
+    facts_share: float = 0.0
     tasks: tuple[str, ...] = ()
     tiers: tuple[str, ...] = ("permissive", "share-alike", "gpl")
     checkpoint_steps: int = 100
     dev_questions: int = 60
+    model: str = "embedded"
+    precision: str = "auto"
+    adapter: str = "discriminative"
 
     def as_dict(self) -> dict[str, object]:
         """For the record of the run."""

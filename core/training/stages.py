@@ -6,149 +6,154 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
-from peft import PeftModel
+from peft import PeftModel, prepare_model_for_kbit_training
 from safetensors.torch import load_file, save_file
 
-from core.embedded.assembly import add_learnt, untrained
+from core.embedded.assembly import WEIGHTS, add_learnt, untrained
 from core.embedded.joiner import Joiner
 from core.embedded.pairs import PairJoiner
+from core.errors import LoadError
 from core.families.embedded import FAMILY, PAIRS, EmbeddedHearing, word_ids
 from core.families.family import Loaded
-from core.training import align, metrics
+from core.load import open_model, place
+from core.training import metrics
+from core.training.align import align_events
 from core.training.align_pairs import Known, align_pairs
 from core.training.attribution import attribution
 from core.training.corpus import Corpus
 from core.training.loop import schedule, train
-from core.training.questions import EVALUATION_TASKS
 from core.training.recipe import Recipe
 from core.training.synthesis import drawn_conditions, treat
-from core.training.trainee import EmbeddedTrainee, ordinary, with_lora
+from core.training.trainee import EmbeddedTrainee, Trainee, ordinary, with_lora
 from core.types import Clip
 
-ADAPTER = "discriminative"
+SHIPPED = "discriminative"
+"""Folder of the shipped adapter within the shipped weights."""
 FROZEN = ("classes", "offsets", "center")
-BASE_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
+SMOLLM2 = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 
 def run(recipe: Recipe) -> dict[str, object]:
-    """Runs one stage of the embedded model from the start or from its last checkpoint; returns what it measured.
+    """Runs one stage from the start or from its last checkpoint; returns what it measured.
 
     A finished run is not repeated: its metrics are read back.
+
+    Raises:
+        LoadError: The corpus or the model cannot be had, or the stage is not for this model.
     """
     out = Path(recipe.out)
     if (out / "metrics.json").exists():
         finished: dict[str, object] = json.loads((out / "metrics.json").read_text())
         return finished
+    if recipe.model != "embedded" and recipe.stage != "discriminative":
+        raise LoadError(f"The stage {recipe.stage} is for the embedded model: {recipe.model} takes discriminative.")
+    corpus = Corpus.read(Path(recipe.corpus), "train", recipe.tiers)
     accelerator = Accelerator()
     if accelerator.is_main_process:
         out.mkdir(parents=True, exist_ok=True)
         (out / "recipe.json").write_text(json.dumps(recipe.as_dict(), indent=1))
     accelerator.wait_for_everyone()
     torch.manual_seed(recipe.seed)
-    corpus = Corpus.read(Path(recipe.corpus), "train", recipe.tiers)
-    loaded = _start(recipe)
-    results = _align(recipe, corpus, loaded) if recipe.stage == "align" else _learn(recipe, corpus, loaded, accelerator)
+    if recipe.stage == "align":
+        results = _align(recipe, corpus)
+    else:
+        trainee = _embedded(recipe, accelerator) if recipe.model == "embedded" else _other(recipe)
+        train(recipe, corpus, trainee, accelerator)
+        results = _finish(recipe, trainee) if accelerator.is_main_process else {}
     if accelerator.is_main_process:
         (out / "ATTRIBUTION.md").write_text(attribution(corpus.recordings))
         (out / "metrics.json").write_text(json.dumps(results, indent=1))
     return results
 
 
-def _start(recipe: Recipe) -> Loaded:
-    """The parts with what the stages before have learnt."""
-    model, tokenizer, ears, joiner = untrained()
-    start = Path(recipe.start)
-    pairs = PairJoiner(len(joiner.center))
-    if recipe.stage == "discriminative":
-        model = add_learnt(model, joiner, start)
-    elif recipe.start:
-        joiner.load_state_dict(load_file(start / "joiner.safetensors"), strict=False)
-    if recipe.start and (start / PAIRS).exists():
-        pairs.load_state_dict(load_file(start / PAIRS))
-    if recipe.stage != "align":
-        model = model.bfloat16()
-    return Loaded(model, tokenizer, EmbeddedHearing(ears, joiner, {ADAPTER: pairs} if recipe.pairs else {}))
-
-
-def _learn(recipe: Recipe, corpus: Corpus, loaded: Loaded, accelerator: Accelerator) -> dict[str, object]:
-    """Base or discriminative: a LoRA, with the joiner or with the pair tokens."""
-    out = Path(recipe.out)
-    hearing: EmbeddedHearing = loaded.hearing
-    loaded.model.to(accelerator.device)
-    trainee = EmbeddedTrainee(loaded, FAMILY, with_lora(loaded, recipe.rank))
-    comparing = recipe.stage == "discriminative"
-    trainee.joiner_learns, trainee.adapter = not comparing, ADAPTER if comparing and recipe.pairs else None
-    hearing.joiner.requires_grad_(not comparing)
-    train(recipe, corpus, trainee, accelerator)
-    if not accelerator.is_main_process:
-        return {}
-    save_lora(trainee.model, out / (ADAPTER if comparing else "base"), BASE_MODEL)
-    _save(hearing.joiner, out / "joiner.safetensors")
-    if comparing and recipe.pairs:
-        _save(hearing.pairs[ADAPTER], out / ADAPTER / PAIRS)
-    elif recipe.pairs:
-        _save(hearing.pairs[ADAPTER], out / PAIRS)
-    dev = Corpus.read(Path(recipe.corpus), "dev")
-    tasks = EVALUATION_TASKS if recipe.dev_questions else ()
-    results: dict[str, object] = {"adapter on": metrics.accuracy(trainee, dev, recipe.dev_questions, tasks)}
-    if comparing:
-        trainee.adapter = None
-        with trainee.model.disable_adapter():
-            results["adapter off"] = metrics.accuracy(trainee, dev, recipe.dev_questions, tasks)
-    return results
-
-
-def _align(recipe: Recipe, corpus: Corpus, loaded: Loaded) -> dict[str, object]:
+def _align(recipe: Recipe, corpus: Corpus) -> dict[str, object]:
     """Event tokens against the words of labels, pair tokens against facts; every clip is heard once, treated."""
-    out, hearing, tokenizer = Path(recipe.out), loaded.hearing, loaded.tokenizer
-    joiner: Joiner = hearing.joiner
+    out = Path(recipe.out)
+    model, tokenizer, ears, joiner = untrained()
+    table = model.model.embed_tokens.weight.detach()
     rng = np.random.default_rng(recipe.seed)
     known = []
     for recording in corpus.recordings:
-        conditions = drawn_conditions(
-            rng, whole=recording.kind == "speech", speeds=recording.kind not in ("speech", "instrument")
-        )
-        samples = treat(corpus.samples(recording), rng, conditions)
-        known.append(Known(ordinary(hearing.ears.hear(Clip(samples, recording.id))), recording))
-    labelled = [(clip.heard, align.words_of(clip.recording.label)) for clip in known if clip.recording.kind != "speech"]
-    labelled = [(heard, words) for heard, words in labelled if words]
-    vocabulary = sorted({word for _, words in labelled for word in words})
-    index = {word: place for place, word in enumerate(vocabulary)}
-    table: torch.Tensor = loaded.model.get_input_embeddings().weight.detach()  # type: ignore[operator]
-    center = joiner.center.clone()
-    targets = align.word_rows(vocabulary, table, center, [word_ids(tokenizer, word) for word in vocabulary])
-    optimizer = torch.optim.AdamW([p for p in joiner.parameters() if p.requires_grad], weight_decay=0.01)
-    losses = []
-    for step in range(recipe.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.joiner_learning_rate * schedule(step, recipe)
-        chosen = [labelled[place] for place in rng.integers(len(labelled), size=recipe.batch)]
-        rows = [joiner.event_tokens(heard) for heard, _ in chosen]
-        loss = align.alignment_loss(rows, [[index[word] for word in words] for _, words in chosen], targets, center)
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        losses.append(loss.item())
-    results: dict[str, object] = {"loss": float(np.mean(losses[-50:])), "words": len(vocabulary)}
-    print(f"align: {results}", flush=True)
+        spoken = recording.kind == "speech"
+        conditions = drawn_conditions(rng, whole=spoken, speeds=not spoken and recording.kind != "instrument")
+        clip = Clip(treat(corpus.samples(recording), rng, conditions), recording.id)
+        known.append(Known(ordinary(ears.hear(clip)), recording))
+    sounds = [(clip.heard, clip.recording.label) for clip in known if clip.recording.kind != "speech"]
+    loss = align_events(
+        joiner,
+        sounds,
+        lambda word: table[word_ids(tokenizer, word)].mean(0),
+        rng,
+        recipe.steps,
+        recipe.batch,
+        lambda step: recipe.joiner_learning_rate * schedule(step, recipe),
+    )
     _save(joiner, out / "joiner.safetensors")
-    if recipe.pairs:
-        pairs = hearing.pairs[ADAPTER]
-        results["pairs"] = align_pairs(
-            corpus, known, pairs, rng, recipe.steps, 2 * recipe.batch, recipe.joiner_learning_rate
-        )
-        print(f"align: {results['pairs']}", flush=True)
-        _save(pairs, out / PAIRS)
+    if not recipe.pairs:
+        return {"loss of words": loss}
+    pairs = PairJoiner(len(joiner.center))
+    rate = recipe.joiner_learning_rate
+    right = align_pairs(corpus, known, pairs, rng, recipe.steps, 2 * recipe.batch, rate)
+    _save(pairs, out / PAIRS)
+    return {"loss of words": loss, "facts of pairs": right}
+
+
+def _embedded(recipe: Recipe, accelerator: Accelerator) -> Trainee:
+    """The embedded model's parts with what the stages before have learnt."""
+    model, tokenizer, ears, joiner = untrained()
+    comparing = recipe.stage == "discriminative"
+    start = Path(recipe.start) if recipe.start or not comparing else WEIGHTS
+    paired = start / PAIRS if recipe.start else WEIGHTS / SHIPPED / PAIRS
+    if comparing:
+        model = add_learnt(model, joiner, start)
+    elif recipe.start:
+        joiner.load_state_dict(load_file(start / "joiner.safetensors"), strict=False)
+    pairs = PairJoiner(len(joiner.center))
+    if recipe.pairs and paired.exists():
+        pairs.load_state_dict(load_file(paired))
+    model = model.bfloat16().to(accelerator.device)
+    loaded = Loaded(model, tokenizer, EmbeddedHearing(ears, joiner, {recipe.adapter: pairs} if recipe.pairs else {}))
+    joiner.requires_grad_(not comparing)
+    adapter = recipe.adapter if comparing and recipe.pairs else None
+    return EmbeddedTrainee(loaded, FAMILY, with_lora(loaded, recipe.rank), not comparing, adapter)
+
+
+def _other(recipe: Recipe) -> Trainee:
+    """A model of another family: LoRA alone, over quantised weights where the precision says so."""
+    family, loaded = open_model(recipe.model, place(recipe.model, recipe.precision))
+    if getattr(loaded.model, "is_quantized", False):
+        prepare_model_for_kbit_training(loaded.model, use_gradient_checkpointing=loaded.model.device.type == "cuda")
+    loaded.model.requires_grad_(False)
+    return Trainee(loaded, family, with_lora(loaded, recipe.rank))
+
+
+def _finish(recipe: Recipe, trainee: Trainee) -> dict[str, object]:
+    """Writes the weights and measures them on the dev split, where the corpus has one."""
+    out, comparing = Path(recipe.out), recipe.stage == "discriminative"
+    folder = out / (recipe.adapter if comparing else "base")
+    save_lora(trainee.model, folder, SMOLLM2 if recipe.model == "embedded" else recipe.model)
+    if isinstance(trainee, EmbeddedTrainee):
+        hearing: EmbeddedHearing = trainee.loaded.hearing
+        _save(hearing.joiner, out / "joiner.safetensors")
+        if recipe.pairs:
+            _save(hearing.pairs[recipe.adapter], (folder if comparing else out) / PAIRS)
+    if not recipe.dev_questions:
+        return {}
+    dev = Corpus.read(Path(recipe.corpus), "dev")
+    results: dict[str, object] = {"adapter on": metrics.accuracy(trainee, dev, recipe.dev_questions)}
+    if comparing:
+        with trainee.adapter_off():
+            results["adapter off"] = metrics.accuracy(trainee, dev, recipe.dev_questions)
     return results
 
 
-def _save(module: torch.nn.Module, file: Path) -> None:
+def _save(module: Joiner | PairJoiner, file: Path) -> None:
     state = {name: tensor.half().contiguous() for name, tensor in module.state_dict().items() if name not in FROZEN}
     save_file(state, file)
 
 
 def save_lora(model: PeftModel, folder: Path, base_model: str) -> None:
-    """A PEFT folder in float16 that names no path of this machine."""
+    """A PEFT folder in float16; `base_model` is what it was trained on, as a person would name it."""
     model.save_pretrained(str(folder))
     file = folder / "adapter_model.safetensors"
     save_file({name: tensor.half() for name, tensor in load_file(file).items()}, file)

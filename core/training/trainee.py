@@ -1,7 +1,8 @@
 """What is being trained: a loaded model with a LoRA on its text decoder, and for the embedded model what joins it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -10,13 +11,12 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 
 from core.embedded.ears import Heard
-from core.embedded.joiner import Joiner
 from core.embedded.speech import Speech
 from core.families import embedded
 from core.families.family import EncodedClip, Family, Loaded
-from core.prompt import Prompt, build
+from core.prompt import build
 from core.training.batches import Batch, Sample, collate, conversation_of
-from core.types import Clip, Conversation
+from core.types import Clip
 
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 """Linear layers of a decoder block, as every family here names them."""
@@ -43,20 +43,30 @@ class Trainee:
         """What is learnt beside the LoRA, by name."""
         return {}
 
-    def sample(self, clips: Sequence[Clip], exchanges: Sequence[tuple[str, str]]) -> Sample:
-        """A prompt for each question and answer about the same clips, which are heard once."""
-        encoded = [self.encode(clip) for clip in clips]
-        pairs = self.pairs(encoded)
-        return [self._prompt(conversation_of(clips, [exchange]), encoded, pairs) for exchange in exchanges]
+    def sample(self, clips: Sequence[Clip], exchanges: Sequence[tuple[str, str]], facts: Sequence[str] = ()) -> Sample:
+        """A prompt for each question and answer about the same clips, which are heard once.
 
-    def _prompt(
-        self, conversation: Conversation, clips: Sequence[EncodedClip], pairs: dict[tuple[int, int], Tensor]
-    ) -> Prompt:
-        return build(conversation, clips, self.family, self.loaded.tokenizer, "", pairs)
+        Args:
+            clips: What is asked about.
+            exchanges: Questions and answers.
+            facts: A line on each clip that the prompt tells, or nothing.
+        """
+        encoded = [self.encode(clip) for clip in clips]
+        pairs, family, tokenizer = self.pairs(encoded), self.family, self.loaded.tokenizer
+        return [
+            build(conversation_of(clips, [exchange]), encoded, family, tokenizer, "", pairs, facts)
+            for exchange in exchanges
+        ]
 
     def batch(self, samples: Sequence[Sample]) -> Batch:
         """Samples as tensors."""
         return collate(samples, self.loaded.embed_tokens)
+
+    @contextmanager
+    def adapter_off(self) -> Iterator[None]:
+        """The model as it was before: no LoRA, no pair tokens."""
+        with self.model.disable_adapter():
+            yield
 
     def loss(self, batch: Batch) -> Tensor:
         """Weighted cross entropy of the answers."""
@@ -79,11 +89,17 @@ class Trainee:
         return torch.nn.functional.cross_entropy(logits.float(), batch.target, reduction="none")
 
 
+@dataclass(eq=False)
 class EmbeddedTrainee(Trainee):
-    """The embedded model: its joiner learns in the base stage, its pair tokens in the discriminative one."""
+    """The embedded model: its joiner learns in the base stage, its pair tokens in the discriminative one.
 
-    joiner_learns = False
-    adapter: str | None = None
+    Attributes:
+        joiner_learns: Whether it does.
+        adapter: Name of the pair tokens that are there and learn, or None.
+    """
+
+    joiner_learns: bool
+    adapter: str | None
 
     def encode(self, clip: Clip) -> EncodedClip:
         """Rows of one clip, with gradients to the projectors where they learn."""
@@ -108,6 +124,16 @@ class EmbeddedTrainee(Trainee):
             return {"joiner": hearing.joiner}
         return {} if self.adapter not in hearing.pairs else {"pairs": hearing.pairs[self.adapter]}
 
+    @contextmanager
+    def adapter_off(self) -> Iterator[None]:
+        """The model as it was before: no LoRA, no pair tokens."""
+        adapter, self.adapter = self.adapter, None
+        try:
+            with super().adapter_off():
+                yield
+        finally:
+            self.adapter = adapter
+
 
 def with_lora(loaded: Loaded, rank: int) -> PeftModel:
     """A LoRA (arXiv 2106.09685) on every linear layer of the text decoder's blocks; no audio tower has one."""
@@ -124,9 +150,3 @@ def ordinary(heard: Heard) -> Heard:
     if speech is not None:
         speech = Speech(speech.words, speech.timbre.clone(), speech.manner.clone())
     return Heard(speech, heard.pooled.clone(), heard.logits.clone(), heard.measures)
-
-
-def joiner_of(loaded: Loaded) -> Joiner:
-    """The embedded model's joiner."""
-    joiner: Joiner = loaded.hearing.joiner
-    return joiner

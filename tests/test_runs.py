@@ -1,0 +1,152 @@
+"""Whole training runs on tiny models and made-up clips: what is written loads, and the model is what it says."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from core.adapter import Adapters
+from core.embedded.assembly import add_learnt
+from core.errors import LoadError
+from core.families import FAMILIES
+from core.families.embedded import PAIRS, load_pairs
+from core.lalm import Lalm
+from core.load import load
+from core.training import stages
+from core.training.__main__ import main
+from core.training.recipe import Recipe
+from core.types import Conversation, Settings, Turn
+from tests import corpora, tiny
+
+QUESTION = Conversation((Turn("user", (tiny.tone(440.0), tiny.noise(1), "Which clip has the dog?")),))
+
+
+@pytest.fixture
+def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The embedded model's parts are tiny ones, always the same."""
+
+    def parts() -> tuple[object, ...]:
+        loaded = tiny.embedded()
+        return loaded.model, loaded.tokenizer, loaded.hearing.ears, loaded.hearing.joiner
+
+    monkeypatch.setattr(stages, "untrained", parts)
+
+
+def recipes(corpus: Path, out: Path) -> list[Recipe]:
+    common = {"corpus": str(corpus), "batch": 2, "warmup_steps": 1, "checkpoint_steps": 4, "chat_share": 0.0}
+    align = Recipe(stage="align", out=str(out / "align"), steps=3, **common)  # type: ignore[arg-type]
+    base = replace(align, stage="base", out=str(out / "base"), start=align.out, steps=4, rank=2, dev_questions=0)
+    last = replace(
+        base, stage="discriminative", out=str(out / "last"), start=base.out, steps=8, facts_share=0.5, chat_share=0.2
+    )
+    return [align, base, last]
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    (tmp_path / "corpus").mkdir()
+    return corpora.write_corpus(tmp_path / "corpus", ("sound", "ambience", "instrument", "speech"))
+
+
+def logits(engine: Lalm, adapter: str | None) -> torch.Tensor:
+    """After a comparing question."""
+    prompt = engine.prompt(QUESTION, Settings(adapter=adapter))
+    engine.adapters.select(adapter)
+    with torch.inference_mode():
+        rows = prompt.embed(engine.loaded.embed_tokens)
+        hidden = engine.loaded.model.get_decoder()(inputs_embeds=rows).last_hidden_state[:, -1]
+        found: torch.Tensor = engine.loaded.model.get_output_embeddings()(hidden)[0]
+    return found
+
+
+@pytest.mark.usefixtures("untrained")
+def test_the_three_stages_make_a_model_whose_adapter_goes_on_and_off(corpus: Path, tmp_path: Path) -> None:
+    *_, last = made = recipes(corpus, tmp_path)
+    for recipe in made:
+        stages.run(recipe)
+    tuned = load_file(Path(last.out) / "discriminative" / PAIRS)
+    before = load_file(Path(made[0].out) / PAIRS)
+    assert any(not torch.equal(tuned[name], before[name]) for name in tuned)
+
+    engine = tiny.engine("embedded")
+    loaded = engine.loaded
+    merged = add_learnt(loaded.model.float(), loaded.hearing.joiner, Path(made[1].out))
+    assert merged is loaded.model
+    bare = logits(engine, None)
+    folder = Path(last.out) / "discriminative"
+    engine.adapters = Adapters(loaded.model)
+    engine.adapters.load("discriminative", folder)
+    load_pairs(loaded, "discriminative", folder)
+    assert torch.equal(logits(engine, None), bare)
+    assert not torch.allclose(logits(engine, "discriminative"), bare, atol=1e-3)
+    sources = [span.source for span in engine.prompt(QUESTION, Settings(adapter="discriminative")).spans]
+    assert sources.count("pairs") == 1
+    assert "pairs" not in [span.source for span in engine.prompt(QUESTION, Settings()).spans]
+    assert "permissive" in (Path(last.out) / "ATTRIBUTION.md").read_text()
+
+
+@pytest.mark.usefixtures("untrained")
+def test_a_run_that_was_killed_ends_with_the_same_weights(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *before, last = recipes(corpus, tmp_path)
+    for recipe in before:
+        stages.run(recipe)
+    whole, cut = replace(last, out=str(tmp_path / "whole")), replace(last, out=str(tmp_path / "cut"))
+    stages.run(whole)
+    kept = stages.Trainee.loss
+    calls = []
+
+    def killed(self: stages.Trainee, batch: object) -> torch.Tensor:
+        calls.append(1)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return kept(self, batch)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stages.Trainee, "loss", killed)
+    with pytest.raises(KeyboardInterrupt):
+        stages.run(cut)
+    stages.run(cut)
+    assert len(calls) == 6 + 4  # from the checkpoint at step 4
+    for file in ("discriminative/adapter_model.safetensors", f"discriminative/{PAIRS}"):
+        one, other = (load_file(Path(recipe.out) / file) for recipe in (whole, cut))
+        assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "nf4"])
+def test_anybodys_clips_train_an_adapter_for_another_family(tmp_path: Path, precision: str) -> None:
+    loaded = tiny.qwen2_audio()
+    loaded.model.save_pretrained(tmp_path / "model")
+    loaded.hearing.save_pretrained(tmp_path / "model")
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    rows = []
+    for label, hz in corpora.EVENTS.items():
+        for take in range(3):
+            name = f"{label[2:]}{take}.wav"
+            corpora.soundfile.write(clips / name, corpora.tone(hz, 0.5 + 0.3 * take), 16_000)
+            rows.append({"path": name, "label": label, "licence": "my own"})
+    corpora.write_table(clips, rows)
+    table = (clips / "clips.csv").rename(clips / "birds.csv")
+    out = tmp_path / "run"
+    command = ["--data", str(table), "--model", str(tmp_path / "model"), "--precision", precision]
+    assert main([*command, "--out", str(out), "--steps", "2", "--rank", "2"]) == 0
+
+    learnt = load_file(out / "birds" / "adapter_model.safetensors")
+    assert learnt and all("language_model.layers" in name for name in learnt)
+    assert any(bool(tensor.any()) for name, tensor in learnt.items() if "lora_B" in name)
+    engine = load(str(tmp_path / "model"), precision, adapter=str(out / "birds"), progress=lambda line: None)
+    assert engine.info.adapters == ("birds",) and engine.info.default.adapter == "birds"
+    bare = load(str(tmp_path / "model"), precision, progress=lambda line: None)
+    assert isinstance(engine, Lalm) and isinstance(bare, Lalm)
+    assert torch.equal(logits(engine, None), logits(bare, None))
+    assert not torch.equal(logits(engine, "birds"), logits(bare, None))
+
+
+def test_a_stage_that_is_not_for_a_model_is_one_sentence(corpus: Path, tmp_path: Path) -> None:
+    recipe = replace(recipes(corpus, tmp_path)[0], model="some/checkpoint")
+    with pytest.raises(LoadError, match="takes discriminative"):
+        stages.run(recipe)
+    assert "embedded" in FAMILIES
