@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
 from scipy.stats import binomtest
+from tokenizers.decoders import DecodeStream
 from transformers import DynamicCache
 
 from core import decode
@@ -139,7 +140,8 @@ def test_what_the_engine_says_under_a_boost_is_the_likeliest_of_all_first_tokens
     stops = decode.stop_ids(lalm.loaded)
     said = "".join(event.text for event in lalm.stream(asked, settings) if isinstance(event, Token))
     spoken = ids[: next((place for place, token in enumerate(ids) if token in stops), 4)]
-    assert said == lalm.loaded.tokenizer.decode(spoken, skip_special_tokens=True)
+    text = DecodeStream(skip_special_tokens=True)  # the last character may be incomplete, and is then not shown
+    assert said == "".join(text.step(lalm.loaded.tokenizer._tokenizer, token) or "" for token in spoken)
 
 
 def test_the_answers_tokens_are_those_of_the_whole_conversation() -> None:

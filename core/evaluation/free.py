@@ -51,7 +51,7 @@ def free_answers(lalm: Lalm, plan: Plan, count: int) -> Iterator[str]:
                 settings = replace(settings_of(lalm, adapter), temperature=0.0, max_tokens=ANSWER_TOKENS)
                 events = lalm.stream(Conversation((turn,)), settings)
                 said = "".join(event.text for event in events if isinstance(event, Token))
-                lines.append(f"adapter {adapter}: {said}")
+                lines.append(f"adapter {adapter}: {' '.join(said.split())}")
             yield "  \n".join(lines)
 
 
