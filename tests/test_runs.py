@@ -1,16 +1,20 @@
 """Whole training runs on tiny models and made-up clips: what is written loads, and the model is what it says."""
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import soundfile
 import torch
 from safetensors.torch import load_file
 
 from core.adapter import Adapters
 from core.embedded.assembly import add_learnt
 from core.errors import LoadError
-from core.families import FAMILIES
 from core.families.embedded import PAIRS, load_pairs
 from core.lalm import Lalm
 from core.load import load
@@ -115,8 +119,9 @@ def test_a_run_that_was_killed_ends_with_the_same_weights(
         assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("precision", ["bf16", "nf4"])
-def test_anybodys_clips_train_an_adapter_for_another_family(tmp_path: Path, precision: str) -> None:
+@pytest.fixture
+def own(tmp_path: Path) -> list[str]:
+    """The command for somebody's clips and a tiny checkpoint of another family."""
     loaded = tiny.qwen2_audio()
     loaded.model.save_pretrained(tmp_path / "model")
     loaded.hearing.save_pretrained(tmp_path / "model")
@@ -126,13 +131,17 @@ def test_anybodys_clips_train_an_adapter_for_another_family(tmp_path: Path, prec
     for label, hz in corpora.EVENTS.items():
         for take in range(3):
             name = f"{label[2:]}{take}.wav"
-            corpora.soundfile.write(clips / name, corpora.tone(hz, 0.5 + 0.3 * take), 16_000)
+            soundfile.write(clips / name, corpora.tone(hz, 0.5 + 0.3 * take), 16_000)
             rows.append({"path": name, "label": label, "licence": "my own"})
     corpora.write_table(clips, rows)
     table = (clips / "clips.csv").rename(clips / "birds.csv")
+    return ["--data", str(table), "--model", str(tmp_path / "model"), "--out", str(tmp_path / "run"), "--rank", "2"]
+
+
+@pytest.mark.parametrize("precision", ["bf16", "nf4"])
+def test_anybodys_clips_train_an_adapter_for_another_family(tmp_path: Path, own: list[str], precision: str) -> None:
     out = tmp_path / "run"
-    command = ["--data", str(table), "--model", str(tmp_path / "model"), "--precision", precision]
-    assert main([*command, "--out", str(out), "--steps", "2", "--rank", "2"]) == 0
+    assert main([*own, "--precision", precision, "--steps", "2"]) == 0
 
     learnt = load_file(out / "birds" / "adapter_model.safetensors")
     assert learnt and all("language_model.layers" in name for name in learnt)
@@ -145,8 +154,18 @@ def test_anybodys_clips_train_an_adapter_for_another_family(tmp_path: Path, prec
     assert not torch.equal(logits(engine, "birds"), logits(bare, None))
 
 
+def test_two_processes_draw_apart_and_hold_the_same_weights(tmp_path: Path, own: list[str]) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=0"]
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, "-m", "core.training", *own, "--steps", "20"], env=environment, check=True)
+    folders = [tmp_path / "run" / name for name in ("checkpoint", "checkpoint1")]
+    one, other = (load_file(folder / "state.safetensors") for folder in folders)
+    assert all(torch.equal(one[name], other[name]) for name in one if name.startswith("parameter/"))
+    first, second = (json.loads((folder / "run.json").read_text()) for folder in folders)
+    assert first["step"] == second["step"] == 20 and first["generator"] != second["generator"]
+
+
 def test_a_stage_that_is_not_for_a_model_is_one_sentence(corpus: Path, tmp_path: Path) -> None:
     recipe = replace(recipes(corpus, tmp_path)[0], model="some/checkpoint")
     with pytest.raises(LoadError, match="takes discriminative"):
         stages.run(recipe)
-    assert "embedded" in FAMILIES
