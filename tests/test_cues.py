@@ -113,6 +113,12 @@ def test_the_origins_are_the_same_whatever_the_answer(corpus_of: CorpusOf, task:
         assert told_by(found, "package")["points"].deviations < 3.0
 
 
+@pytest.mark.parametrize("task", ["same_kind", "odd_one_out", "added_event", "extra_event_clip", "difference"])
+def test_sounds_that_are_compared_have_one_length(corpus_of: CorpusOf, task: str) -> None:
+    for scene in drawn(corpus_of("sound", "ambience"), task, min(TASKS[task].counts), 60):
+        assert len({len(heard.samples) for heard in scene.heard}) == 1
+
+
 # --- words and letters ----------------------------------------------------------------------------------------
 
 
