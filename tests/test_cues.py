@@ -1,6 +1,7 @@
 """Nothing but the content gives an answer away: what one cue alone tells stays near chance, in every comparing task."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -111,6 +112,15 @@ def test_the_origins_are_the_same_whatever_the_answer(corpus_of: CorpusOf, task:
         assert telling(mixed, outcomes).deviations < 3.0
     else:
         assert told_by(found, "package")["points"].deviations < 3.0
+
+
+@pytest.mark.parametrize("task", ["same_kind", "odd_one_out", "how_many", "both_or_neither"])
+def test_what_stands_for_a_recording_comes_from_where_it_comes_from(corpus_of: CorpusOf, task: str) -> None:
+    made = corpus_of("sound")
+    origins = {"a kettle": "echoes", "a drill": "echoes", "a duck": "echoes", "a saw": "echoes"}
+    rows = tuple(replace(row, package=origins.get(row.label, "tones")) for row in made.recordings)
+    for scene in drawn(Corpus(made.folder, rows), task, 2, 60):
+        assert len({heard.recording.package for heard in scene.heard}) == 1
 
 
 @pytest.mark.parametrize("task", ["same_kind", "odd_one_out", "added_event", "extra_event_clip", "difference"])

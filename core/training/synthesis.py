@@ -131,16 +131,17 @@ class Room:
         tail *= np.power(np.float32(10.0), np.linspace(0.0, -3.0, count, dtype=np.float32))
         tail *= np.float32(10.0 ** (-self.direct_db / 20.0)) / np.sqrt(np.square(tail).sum())
         response = np.concatenate([np.ones(1, np.float32), tail])
-        return response / np.sqrt(np.square(response).sum())
+        unit: Samples = response / np.sqrt(np.square(response).sum())
+        return unit
 
 
 def reverb(samples: Samples, room: Room) -> Samples:
     """Heard in a room, without delay and at the power it had; what rings on beyond the end is cut off."""
     response = room.response()
     length = -(-(len(samples) + len(response) - 1) // _FFT_BLOCK) * _FFT_BLOCK
-    wet: Samples = np.fft.irfft(np.fft.rfft(samples, length) * np.fft.rfft(response, length), length)[: len(samples)]
-    power = np.square(samples).sum() / np.square(wet).sum()
-    return (wet * np.sqrt(power)).astype(np.float32)
+    wet = np.fft.irfft(np.fft.rfft(samples, length) * np.fft.rfft(response, length), length)[: len(samples)]
+    levelled: Samples = (wet * np.sqrt(np.square(samples).sum() / np.square(wet).sum())).astype(np.float32)
+    return levelled
 
 
 def coded(samples: Samples, codec: Codec) -> Samples:
