@@ -5,13 +5,18 @@ import string
 import numpy as np
 import pytest
 
+from core.measure import measure, words_by_measure
 from core.training import questions_one
 from core.training.corpus import KINDS
 from core.training.phrasings import Query
+from core.training.questions_told import told
 from core.training.scene import Scene
-from core.types import letter
-from tests.corpora import CorpusOf
+from core.types import Clip, letter
+from tests.corpora import CorpusOf, tone
 from tests.scenes import PHRASINGS, TASKS, scenes
+
+MEASURED = tuple(words_by_measure(measure(tone(440.0, 1.0))))
+"""What the prompt itself tells of a clip: it is read out, so fewer wordings will do."""
 
 
 def _asked(corpus_of: CorpusOf) -> list[tuple[Scene, Query]]:
@@ -37,6 +42,7 @@ def test_every_wording_of_every_outcome_can_be_filled(corpus_of: CorpusOf) -> No
             assert _fields(template) <= known, (query.task, template)
         exchange = PHRASINGS.exchange(query, rng, count)
         assert exchange.question[0] == exchange.question[0].upper() and exchange.answer
+    seen |= {(name, "is") for name in MEASURED}
     worded = {(task, outcome) for task, phrasing in PHRASINGS.tasks.items() for outcome in phrasing.full_answers}
     assert worded == seen
 
@@ -48,8 +54,10 @@ def _fields(template: str) -> set[str]:
 @pytest.mark.parametrize("task", PHRASINGS.tasks)
 def test_there_are_many_wordings_and_no_two_are_the_same(task: str) -> None:
     phrasing = PHRASINGS.tasks[task]
-    assert len(phrasing.free) >= 8 and len(set(phrasing.free + phrasing.short)) == len(phrasing.free + phrasing.short)
-    assert not phrasing.short or len(phrasing.short) >= (4 if task == "list_all" else 8)
+    assert len(phrasing.free) >= (4 if task in MEASURED else 8) and len(set(phrasing.free + phrasing.short)) == len(
+        phrasing.free + phrasing.short
+    )
+    assert not phrasing.short or len(phrasing.short) >= (2 if task in MEASURED else 4 if task == "list_all" else 8)
     for outcome, wordings in phrasing.full_answers.items():
         assert len(set(wordings)) == len(wordings) >= (1 if task == "list_all" else 3), outcome
 
@@ -62,6 +70,16 @@ def test_rotation_moves_letters_with_the_clips() -> None:
             assert answer.find("a bell") * answer.find("a saw") > 0
             order = answer.find(f"clip {bell}".lower()) < answer.find(f"clip {saw}".lower())
             assert order == (answer.find("a bell") < answer.find("a saw"))
+
+
+def test_a_measure_is_answered_in_the_words_of_the_prompt() -> None:
+    rng, clips = np.random.default_rng(0), (Clip(tone(440.0, 1.0), "a.wav"), Clip(tone(220.0, 2.0), "b.wav"))
+    for _ in range(20):
+        lines, exchanges = told(clips, rng, PHRASINGS)
+        for exchange in exchanges:
+            place = "clip b" in exchange.question.lower()
+            value = words_by_measure(measure(clips[place].samples))[exchange.task]
+            assert value in lines[place] and value.lower() in exchange.answer.lower()
 
 
 @pytest.mark.parametrize("rotation", range(3))
