@@ -115,13 +115,13 @@ def _mask(branches: Tensor) -> Tensor:
 def answer_targets(prompt: Prompt) -> list[tuple[int, int, float]]:
     """(place before, token, weight) for each token of each answer and the token that ends it.
 
-    An answer of n tokens weighs sqrt(n) in all: long captions shall not drown answers of one letter.
+    Every answer weighs as much: long captions shall not drown answers of one letter.
     """
     found, start = [], 0
     for segment, after in zip(prompt.segments, (*prompt.segments[1:], None), strict=True):
         if segment.role == "assistant":
             ids = (*segment.ids, *(after.ids[:1] if after else ()))
-            weight = len(ids) ** -0.5
+            weight = 1.0 / len(ids)
             found += [(start + offset - 1, token, weight) for offset, token in enumerate(ids)]
         start += len(segment.ids)
     return found

@@ -23,6 +23,7 @@ from core.training import questions_sound as sound
 from core.training import questions_speech as speech
 from core.training.corpus import Corpus, one_of
 from core.training.phrasings import Answer, Exchange, Facts, Phrasings, Query, read_phrasings
+from core.training.questions_beside import beside
 from core.training.scene import Heard, Scene
 from core.types import Clip, letter
 
@@ -114,6 +115,10 @@ BASE_SHARE = 0.3
 """Part of the discriminative stage that is base questions, so that nothing is forgotten (arXiv 2508.01659)."""
 
 
+SHORT_SHARE = 0.7
+"""Part of the questions beside the first, in that stage, that ask for a short answer whatever the phrasings' chance."""
+
+
 @dataclass(frozen=True)
 class Gate:
     """One task of the gates.
@@ -195,13 +200,19 @@ def draw(
         further: Most questions beside the one the clips were made for; how many is drawn.
     """
     phrasings = phrasings or read_phrasings()
-    tasks = COMPARING if stage == "discriminative" and rng.random() >= BASE_SHARE else BASE
+    comparing = stage == "discriminative"
+    tasks = COMPARING if comparing and rng.random() >= BASE_SHARE else BASE
     scene = _scene(corpus, rng, [task for name, task in tasks.items() if not only or name in only])
     count = len(scene.heard)
     rotation = int(rng.integers(count))
-    queries = [scene.query, scene.query, *one.further(corpus, rng, scene, int(rng.integers(further + 1)))]
-    exchanges = tuple(phrasings.exchange(query, rng, count, rotation) for query in queries)
-    return Sample(clips_of(scene.heard, rotation), exchanges)
+    more = one.further(corpus, rng, scene, int(rng.integers(further + 1)))
+    if comparing:
+        more += beside(corpus, rng, scene.heard)[:further]
+    exchanges = [phrasings.exchange(scene.query, rng, count, rotation) for _ in range(2)]
+    for query in more:
+        short = True if comparing and rng.random() < SHORT_SHARE else None
+        exchanges.append(phrasings.exchange(query, rng, count, rotation, short=short))
+    return Sample(clips_of(scene.heard, rotation), tuple(exchanges))
 
 
 def _scene(corpus: Corpus, rng: np.random.Generator, tasks: Sequence[Task]) -> Scene:

@@ -91,7 +91,7 @@ class Trainee:
 
 @dataclass(eq=False)
 class EmbeddedTrainee(Trainee):
-    """The embedded model: its joiner learns in the base stage, its pair tokens in the discriminative one.
+    """The embedded model: its joiner learns in the base stage, its pair tokens are there in the discriminative one.
 
     Attributes:
         joiner_learns: Whether it does.
@@ -108,21 +108,20 @@ class EmbeddedTrainee(Trainee):
             return embedded.encoded(self.loaded, heard, clip.seconds)
 
     def pairs(self, clips: Sequence[EncodedClip]) -> dict[tuple[int, int], Tensor]:
-        """Pair tokens of every two clips, with gradients."""
+        """Pair tokens of every two clips."""
         if self.adapter is None:
             return {}
-        rows = {
-            (first, second): embedded.paired(self.loaded, self.adapter, clips[first], clips[second])
-            for first, second in combinations(range(len(clips)), 2)
-        }
+        with torch.no_grad():
+            rows = {
+                (first, second): embedded.paired(self.loaded, self.adapter, clips[first], clips[second])
+                for first, second in combinations(range(len(clips)), 2)
+            }
         return {places: found for places, found in rows.items() if found is not None}
 
     def modules(self) -> dict[str, nn.Module]:
-        """The joiner, or the pair tokens of the adapter."""
+        """The joiner, where it learns; pair tokens have learnt all they need before."""
         hearing: embedded.EmbeddedHearing = self.loaded.hearing
-        if self.joiner_learns:
-            return {"joiner": hearing.joiner}
-        return {} if self.adapter not in hearing.pairs else {"pairs": hearing.pairs[self.adapter]}
+        return {"joiner": hearing.joiner} if self.joiner_learns else {}
 
     @contextmanager
     def adapter_off(self) -> Iterator[None]:
