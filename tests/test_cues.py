@@ -8,8 +8,9 @@ import pytest
 
 from bench.cues import CUES, TASKS, Told, drawn, pointing, telling, told_by
 from core.training.corpus import KINDS, Corpus, plain_words
+from core.training.gates import GATES
 from core.training.manifest import Recording
-from core.training.questions import GATES, draw
+from core.training.questions import draw
 from core.training.scene import Scene
 from core.training.synthesis import LEVELS_DB, level_db
 from tests.corpora import CorpusOf

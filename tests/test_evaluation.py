@@ -28,7 +28,7 @@ from core.evaluation.scoring import Forced, forced, likelihoods
 from core.evaluation.statistics import mcnemar, wilson
 from core.lalm import Lalm
 from core.training.corpus import Corpus
-from core.training.questions import EVALUATION_TASKS, gate_questions, seeded
+from core.training.gates import EVALUATION_TASKS, gate_questions, seeded
 from core.types import Boost, Clip, Conversation, Settings, Token, Turn
 from tests import tiny
 from tests.corpora import EVENTS, sounding, write_corpus

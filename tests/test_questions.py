@@ -5,8 +5,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from core.training.chat import read_chat_prompts
 from core.training.corpus import KINDS, Corpus
-from core.training.questions import EVALUATION_TASKS, Sample, draw, evaluation_set, read_chat_prompts
+from core.training.gates import EVALUATION_TASKS, evaluation_set
+from core.training.questions import Sample, draw
 from core.types import Clip
 from tests.corpora import CorpusOf
 from tests.scenes import PHRASINGS

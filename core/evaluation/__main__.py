@@ -15,7 +15,7 @@ from core.evaluation.questions import ARMS
 from core.evaluation.readings import header, take
 from core.lalm import Lalm
 from core.load import PRECISIONS, load
-from core.training.questions import EVALUATION_TASKS
+from core.training.gates import EVALUATION_TASKS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

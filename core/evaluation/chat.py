@@ -10,8 +10,7 @@ from core.evaluation.report import table
 from core.evaluation.scoring import Forced, forced, likelihoods
 from core.families.family import Loaded
 from core.lalm import Lalm
-from core.training.chat import own_answers
-from core.training.questions import read_chat_prompts
+from core.training.chat import own_answers, read_chat_prompts
 from core.types import Settings
 
 LIMIT = 0.05

@@ -10,8 +10,8 @@ from core.evaluation.plan import Plan, settings_of
 from core.lalm import Lalm
 from core.training.corpus import Corpus
 from core.training.phrasings import read_phrasings
-from core.training.questions import COMPARING, clips_of, rotated
-from core.training.scene import Heard
+from core.training.questions import COMPARING
+from core.training.scene import Heard, clips_of, rotated
 from core.types import Conversation, Token, Turn, letter
 
 ANSWER_TOKENS = 80

@@ -7,7 +7,7 @@ from pathlib import Path
 from core.errors import SettingsError
 from core.evaluation.questions import ARMS, Arm
 from core.lalm import Lalm
-from core.training.questions import EVALUATION_TASKS
+from core.training.gates import EVALUATION_TASKS
 from core.types import Boost, Settings
 
 ADAPTERS = ("on", "off")

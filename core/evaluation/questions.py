@@ -6,9 +6,9 @@ from typing import Literal, get_args
 import numpy as np
 
 from core.training.corpus import plain_words
+from core.training.gates import Asked
 from core.training.manifest import Recording
 from core.training.phrasings import Exchange
-from core.training.questions import Asked
 from core.types import Clip
 
 Arm = Literal["audio", "silence", "swapped"]

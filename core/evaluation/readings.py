@@ -15,8 +15,8 @@ from core.evaluation.questions import Arm, known_names, names_of, posed
 from core.evaluation.scoring import Encode, forced, likelihoods
 from core.lalm import Lalm
 from core.training.corpus import Corpus
+from core.training.gates import Asked, gate_questions, seeded
 from core.training.manifest import read_manifest
-from core.training.questions import Asked, gate_questions, seeded
 from core.types import SAMPLING_RATE_HZ, Boost, Clip
 
 ENCODED_KEPT = 32

@@ -7,7 +7,7 @@ from core.evaluation.log import Reading
 from core.evaluation.plan import ADAPTERS, BoostAt, Plan
 from core.evaluation.questions import ARMS
 from core.evaluation.statistics import mcnemar, wilson
-from core.training.questions import GATES
+from core.training.gates import GATES
 
 Counts = dict[str, dict[str, dict[str, list[int]]]]
 """{task: {adapter: {arm: [right, total]}}}."""

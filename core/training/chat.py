@@ -1,12 +1,15 @@
 """Text-only chat that the bare language model answers itself, so that training on sounds does not make it forget."""
 
 import json
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import PreTrainedTokenizerBase
+
+from core.texts import PROMPTS
 
 ANSWER_TOKENS = 96
 BATCH = 24
@@ -43,3 +46,15 @@ def own_answers(
 def _whole_sentences(text: str) -> str:
     end = max(text.rfind(mark) for mark in (". ", ".\n", "! ", "? "))
     return text.strip() if text.rstrip().endswith((".", "!", "?")) or end < 0 else text[: end + 1]
+
+
+def read_chat_prompts(file: Path = PROMPTS / "chat.toml", held_out: bool = False) -> tuple[str, ...]:
+    """Text-only questions that the bare language model answers itself, to keep its free chat as it was.
+
+    Args:
+        file: Tables with `prompts`; the table [held_out] is never trained on.
+        held_out: Whether those of that table are wanted, or all others.
+    """
+    tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    chosen = [table for name, table in tables.items() if (name == "held_out") == held_out]
+    return tuple(prompt for table in chosen if isinstance(table, dict) for prompt in table["prompts"])

@@ -11,11 +11,11 @@ import torch
 from accelerate import Accelerator
 
 from core.training.batches import Batch
-from core.training.chat import own_answers
+from core.training.chat import own_answers, read_chat_prompts
 from core.training.checkpoint import load_checkpoint, save_checkpoint
 from core.training.corpus import Corpus
 from core.training.phrasings import read_phrasings
-from core.training.questions import draw, read_chat_prompts
+from core.training.questions import draw
 from core.training.questions_told import told
 from core.training.recipe import Recipe
 from core.training.trainee import Trainee

@@ -6,7 +6,7 @@ import torch
 
 from core.errors import LoadError
 from core.training.corpus import Corpus
-from core.training.questions import EVALUATION_TASKS, evaluation_set, seeded
+from core.training.gates import EVALUATION_TASKS, evaluation_set, seeded
 from core.training.trainee import Trainee
 
 

@@ -9,7 +9,7 @@ from core.training.corpus import Corpus
 from core.training.manifest import Recording
 from core.training.phrasings import Answer, Facts, Query
 from core.training.synthesis import LONGEST_SECONDS, SPEEDS, Conditions, Samples, drawn_conditions, treat
-from core.types import SAMPLING_RATE_HZ
+from core.types import SAMPLING_RATE_HZ, Clip, letter
 
 SHORTEST_SECONDS = 1.0
 """Where clips are cut to the length of the shortest, they are cut to this at least; the shorter ones are padded."""
@@ -106,3 +106,14 @@ def which(task: str, count: int, facts: Facts, none: bool = False) -> Query:
 def without_none(query: Query) -> Query:
     """The query where "none of them" cannot be true."""
     return Query(query.task, query.outcome, query.facts, tuple(rival for rival in query.rivals if rival[0] != "none"))
+
+
+def clips_of(heard: tuple[Heard, ...], rotation: int) -> tuple[Clip, ...]:
+    """The clips of a scene, rotated, as a person would have dropped them."""
+    return tuple(Clip(entry.samples, f"{letter(place)}.wav") for place, entry in enumerate(rotated(heard, rotation)))
+
+
+def rotated(heard: tuple[Heard, ...], rotation: int) -> tuple[Heard, ...]:
+    """Every clip moved on by `rotation` places; the last ones come to the front."""
+    count = len(heard)
+    return tuple(heard[(place - rotation) % count] for place in range(count))
