@@ -89,8 +89,8 @@ class Lalm:
         if adapter is None or self.family.pair is None:
             return {}
         rows = {
-            (first, second): self.family.pair(self.loaded, adapter, clips[first], clips[second])
-            for first, second in combinations(range(len(clips)), 2)
+            places: self.family.pair(self.loaded, adapter, clips, places)
+            for places in combinations(range(len(clips)), 2)
         }
         return {places: found for places, found in rows.items() if found is not None}
 

@@ -72,7 +72,7 @@ def test_the_three_stages_make_a_model_whose_adapter_goes_on_and_off(corpus: Pat
         stages.run(recipe)
     kept = load_file(Path(last.out) / "discriminative" / PAIRS)
     aligned = load_file(Path(made[0].out) / PAIRS)
-    assert all(torch.equal(kept[name], aligned[name]) for name in aligned) and bool(kept["poles"].any())
+    assert all(torch.equal(kept[name], aligned[name]) for name in aligned) and bool(kept["names"].any())
 
     engine = tiny.engine("embedded")
     loaded = engine.loaded

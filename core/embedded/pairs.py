@@ -1,9 +1,9 @@
 """Pair tokens: what the ears say of every two clips, as rows beside the clips (docs/embedded.md).
 
-They belong to the discriminative adapter and are there only while it is on. For clips A and B there are eight: what
-only A has, what only B has, and one for each of `FACTS`. All of them mean something before the language model is
-trained: they are made of the class rows, of words, and of the two words between which a fact lies ("louder",
-"quieter"). ADIFF's cross-projection of two clips (arXiv 2502.04476) is the precedent.
+They belong to the discriminative adapter and are there only while it is on. For clips A and B there are eleven: what
+only A has, what only B has, and one for each of `WORDS`. All of them mean something before the language model is
+trained: they are made of the class rows and of words. A fact's token is the word that asks for it ("louder") and its
+answer ("A", "B", "Yes", "No") in one. ADIFF's cross-projection of two clips (arXiv 2502.04476) is the precedent.
 """
 
 import difflib
@@ -12,22 +12,28 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cosine_similarity, gelu, normalize
+from torch.nn.functional import cosine_similarity, gelu
 
 from core.embedded.ears import EVENT_WIDTH, Heard
-from core.embedded.joiner import ROW_NORM, Joiner, WordRows
+from core.embedded.joiner import Joiner, WordRows
 from core.embedded.speech import SPEECH_WIDTH
 
 FACTS = ("kind", "voice", "words", "level", "length", "pitch")
-"""What two clips are compared by; the name is also the word that marks the token."""
-POLES = (
-    ("same", "different"),
-    ("same", "different"),
-    ("same", "different"),
-    ("louder", "quieter"),
-    ("longer", "shorter"),
-    ("higher", "lower"),
+"""What two clips are compared by, each a number: positive for "the same" or for "the first is more"."""
+WORDS = (
+    ("kind", "kind", 1.0),
+    ("voice", "voice", 1.0),
+    ("words", "words", 1.0),
+    ("louder", "level", 1.0),
+    ("quieter", "level", -1.0),
+    ("longer", "length", 1.0),
+    ("shorter", "length", -1.0),
+    ("higher", "pitch", 1.0),
+    ("lower", "pitch", -1.0),
 )
+"""Of each token: the word that marks it, the fact it tells, and the sign of the fact for its first answer."""
+YES_NO = ("kind", "voice", "words")
+"""Facts that are answered by yes or no, the others by the letter of a clip."""
 SPOKEN = ("voice", "words")
 """Facts that are said only where both clips have a voice."""
 
@@ -40,16 +46,16 @@ STEEPNESS = 4.0
 
 
 class PairJoiner(nn.Module):
-    """What is learnt of the pair tokens; `names` and `poles` are computed from the vocabulary and stay frozen."""
+    """What is learnt of the pair tokens; `names` and `yes_no` are computed from the vocabulary and stay frozen."""
 
     names: Tensor
-    poles: Tensor
+    yes_no: Tensor
 
     def __init__(self, hidden: int):
         """Args: hidden: width of the language model."""
         super().__init__()
-        self.register_buffer("names", torch.zeros(len(FACTS), hidden))
-        self.register_buffer("poles", torch.zeros(len(FACTS), hidden))
+        self.register_buffer("names", torch.zeros(len(WORDS), hidden))
+        self.register_buffer("yes_no", torch.zeros(2, hidden))
         self.event_norm = nn.LayerNorm(EVENT_WIDTH, elementwise_affine=False)
         self.voice_norm = nn.LayerNorm(2 * SPEECH_WIDTH, elementwise_affine=False)
         self.event = nn.Linear(EVENT_WIDTH, EVENT_SIDE)
@@ -57,22 +63,32 @@ class PairJoiner(nn.Module):
         self.compare_in = nn.Linear(3 * (EVENT_SIDE + VOICE_SIDE) + 2 + MEASURED, WIDTH)
         self.compare_out = nn.Linear(WIDTH, len(FACTS))
 
-    def name(self, center: Tensor, row_of: Callable[[str], Tensor]) -> None:
-        """Takes names and poles from the vocabulary.
+    def name(self, row_of: Callable[[str], Tensor]) -> None:
+        """Takes marks and answers from the vocabulary. Args: row_of: a text -> its mean embedding, shape (hidden,)."""
+        self.names.copy_(torch.stack([row_of(" " + word) for word, _, _ in WORDS]))
+        self.yes_no.copy_(torch.stack([row_of("Yes"), row_of("No")]))
+
+    def forward(
+        self, joiner: Joiner, first: Heard, second: Heard, word_rows: WordRows, letters: Sequence[Tensor]
+    ) -> Tensor:
+        """Only the first, only the second, then `WORDS`; shape (2 + words, hidden).
 
         Args:
-            center: Mean token embedding, shape (hidden,).
-            row_of: A word -> its embedding, shape (hidden,).
+            joiner: Of the model.
+            first: What the ears made of one clip.
+            second: Of the other.
+            word_rows: The text of a word -> its token embeddings.
+            letters: The embedding of each clip's letter, (hidden,) each.
         """
-        self.names.copy_(torch.stack([row_of(name) for name in FACTS]) - center)
-        ends = torch.stack([row_of(more) - row_of(less) for more, less in POLES])
-        self.poles.copy_(normalize(ends, dim=1) * ROW_NORM)
-
-    def forward(self, joiner: Joiner, first: Heard, second: Heard, word_rows: WordRows) -> Tensor:
-        """Only the first, only the second, then the facts; shape (2 + facts, hidden)."""
+        center = joiner.center
         sides = [beyond(joiner, first, second, word_rows), beyond(joiner, second, first, word_rows)]
-        facts = self.names + self.facts(first, second).tanh()[:, None] * self.poles
-        return joiner.center + torch.cat([torch.stack(sides), facts.to(joiner.center.dtype)])
+        certain = dict(zip(FACTS, self.facts(first, second).tanh(), strict=True))
+        rows = [center + side for side in sides]
+        for mark, (_, fact, sign) in zip(self.names, WORDS, strict=True):
+            one, other = self.yes_no if fact in YES_NO else letters
+            share = (1.0 + sign * certain[fact]) / 2.0
+            rows.append(mark.to(center) + (share * one + (1.0 - share) * other).to(center) - center)
+        return torch.stack(rows)
 
     def facts(self, first: Heard, second: Heard) -> Tensor:
         """Logits of `FACTS`, shape (facts,): positive for the first pole, 0 where nothing can be said."""

@@ -17,7 +17,7 @@ from core.embedded.pairs import PairJoiner
 from core.embedded.parts import Progress
 from core.errors import LoadError, first_line
 from core.families.family import EncodedClip, Family, Loaded
-from core.types import Clip
+from core.types import Clip, letter
 
 AUDIO_TOKEN = "<file_sep>"
 """A control token that SmolLM2 has and a chat never uses."""
@@ -61,22 +61,29 @@ def encode(loaded: Loaded, clip: Clip) -> EncodedClip:
     return encoded(loaded, loaded.hearing.ears.hear(clip), clip.seconds)
 
 
-def paired(loaded: Loaded, adapter: str, first: EncodedClip, second: EncodedClip) -> Tensor | None:
-    """The adapter's pair tokens of two clips."""
+def paired(loaded: Loaded, adapter: str, clips: Sequence[EncodedClip], places: tuple[int, int]) -> Tensor | None:
+    """The adapter's pair tokens of two of the clips."""
     hearing: EmbeddedHearing = loaded.hearing
     pairs = hearing.pairs.get(adapter)
     if pairs is None:
         return None
+    first, second = (clips[place].heard for place in places)
+    letters = [text_row(loaded, letter(place)) for place in places]
     rows: Tensor = pairs(
-        hearing.joiner, first.heard, second.heard, lambda text: loaded.embed_tokens(word_ids(loaded.tokenizer, text))
+        hearing.joiner, first, second, lambda text: loaded.embed_tokens(word_ids(loaded.tokenizer, text)), letters
     )
     return rows
 
 
+def text_row(loaded: Loaded, text: str) -> Tensor:
+    """Mean embedding of a text as it stands, shape (hidden,)."""
+    return loaded.embed_tokens(loaded.tokenizer.encode(text, add_special_tokens=False)).mean(0)
+
+
 @torch.inference_mode()
-def pair(loaded: Loaded, adapter: str, first: EncodedClip, second: EncodedClip) -> Tensor | None:
+def pair(loaded: Loaded, adapter: str, clips: Sequence[EncodedClip], places: tuple[int, int]) -> Tensor | None:
     """`paired`, without gradients."""
-    return paired(loaded, adapter, first, second)
+    return paired(loaded, adapter, clips, places)
 
 
 def load_pairs(loaded: Loaded, adapter: str, folder: Path) -> None:

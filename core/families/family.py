@@ -62,7 +62,7 @@ class Family:
         context_tokens: Tokens of one conversation.
         load_pairs: Reads what an adapter's folder holds for pair tokens, under the adapter's name; None where adapters
             are LoRA alone.
-        pair: Two clips -> the adapter's rows about them, or None where this adapter has none.
+        pair: Two clips and their places -> the adapter's rows about them, or None where this adapter has none.
     """
 
     model_type: str
@@ -73,4 +73,4 @@ class Family:
     load: Callable[..., Loaded]
     context_tokens: int
     load_pairs: Callable[[Loaded, str, Path], None] | None = None
-    pair: Callable[[Loaded, str, EncodedClip, EncodedClip], Tensor | None] | None = None
+    pair: Callable[[Loaded, str, Sequence[EncodedClip], tuple[int, int]], Tensor | None] | None = None

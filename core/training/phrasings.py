@@ -93,12 +93,13 @@ class Phrasings:
             rng: Chooses the wording.
             clips: How many clips the question is about.
             rotation: Places by which every clip was moved on (the last ones come to the front).
-            short: Whether a short answer is asked for; None leaves it to chance.
+            short: Whether a short answer is asked for, where the task has one; None leaves it to chance.
             choices: Whether to name the admissible short answers.
         """
         phrasing = self.tasks[query.task]
         if short is None:
-            short = bool(phrasing.short) and (not phrasing.free or bool(rng.random() < 0.5))
+            short = not phrasing.free or bool(rng.random() < 0.5)
+        short = short and bool(phrasing.short)
 
         def filled(template: str, facts: Facts) -> str:
             return template.format(**self.words(facts, clips, rotation))

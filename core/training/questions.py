@@ -97,7 +97,7 @@ BASE_SHARE = 0.3
 
 
 SHORT_SHARE = 0.7
-"""Part of the questions beside the first, in that stage, that ask for a short answer whatever the phrasings' chance."""
+"""Part of that stage's questions that ask for a short answer whatever the phrasings' chance."""
 
 
 def draw(
@@ -124,11 +124,13 @@ def draw(
     scene = _scene(corpus, rng, [task for name, task in tasks.items() if not only or name in only])
     count = len(scene.heard)
     rotation = int(rng.integers(count))
-    more = one.further(corpus, rng, scene, int(rng.integers(further + 1)))
+    queries = [scene.query, scene.query]
     if comparing:
-        more += beside(corpus, rng, scene.heard)[:further]
-    exchanges = [phrasings.exchange(scene.query, rng, count, rotation) for _ in range(2)]
-    for query in more:
+        queries += [*one.further(corpus, rng, scene, 2), *beside(corpus, rng, scene.heard)[:further]]
+    else:
+        queries += one.further(corpus, rng, scene, int(rng.integers(further + 1)))
+    exchanges = []
+    for query in queries:
         short = True if comparing and rng.random() < SHORT_SHARE else None
         exchanges.append(phrasings.exchange(query, rng, count, rotation, short=short))
     return Sample(clips_of(scene.heard, rotation), tuple(exchanges))

@@ -92,7 +92,7 @@ def _align(recipe: Recipe, corpus: Corpus) -> dict[str, object]:
     if not recipe.pairs:
         return {"loss of words": loss}
     pairs = PairJoiner(len(joiner.center))
-    pairs.name(joiner.center, lambda word: table[word_ids(tokenizer, word)].mean(0))
+    pairs.name(lambda text: table[tokenizer.encode(text, add_special_tokens=False)].mean(0))
     rate = recipe.joiner_learning_rate
     right = align_pairs(corpus, known, pairs, rng, recipe.steps, 2 * recipe.batch, rate)
     _save(pairs, out / PAIRS)

@@ -113,8 +113,8 @@ class EmbeddedTrainee(Trainee):
             return {}
         with torch.no_grad():
             rows = {
-                (first, second): embedded.paired(self.loaded, self.adapter, clips[first], clips[second])
-                for first, second in combinations(range(len(clips)), 2)
+                places: embedded.paired(self.loaded, self.adapter, clips, places)
+                for places in combinations(range(len(clips)), 2)
             }
         return {places: found for places, found in rows.items() if found is not None}
 
