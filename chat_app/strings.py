@@ -69,8 +69,8 @@ ANSWER_HEADING = "Answer"
 ADAPTER_LABEL, NO_ADAPTER = "Adapter", "off"
 FACTS_LABEL = "Tell the model each clip's measured length, level and pitch"
 FACTS_INFO = (
-    "Such questions can then be answered by measurement, not by listening. The built-in model has not been trained to "
-    "use the numbers."
+    "Such questions can then be answered by measurement, not by listening. The built-in model has hardly "
+    "learnt to use the numbers."
 )
 TEMPERATURE_LABEL, TEMPERATURE_INFO = "Temperature", "0 takes the likeliest word every time."
 MAX_TOKENS_LABEL = "Longest answer, in tokens"

@@ -18,7 +18,7 @@ from transformers import (
 from transformers.masking_utils import eager_mask
 
 from core.attention import Lens
-from core.observation import Observation
+from core.observation import WORDS, Observation
 from core.types import Boost, Span
 from tests.decoders import (
     BOOSTS,
@@ -193,7 +193,7 @@ def test_target_brings_the_boosted_layers_to_the_share_asked_for(build: Callable
     reading = next(steps(model, Lens(model), observation)).reading
     assert reading is not None and reading.boosted == (2, 3)
     for layer in range(4):
-        share = sum(reading.weights[layer][4:6])
+        share = sum(reading.weights[layer][len(WORDS) : len(WORDS) + 2])
         assert (abs(share - 0.62) <= 1e-5) == (layer in reading.boosted)
 
 
@@ -288,10 +288,10 @@ def test_a_reading_is_a_partition_of_the_row(partition: tuple[tuple[Span, ...], 
     reading = probe.reading()
     assert reading is not None
     assert sum(reading.tokens) == keys and reading.tokens[-1] == later
-    assert reading.sources[4:] == (*(f"clip {'ABCD'[index]}" for index in range(clips)), "answer")
+    assert reading.sources[len(WORDS) :] == (*(f"clip {'ABCD'[index]}" for index in range(clips)), "answer")
     for row in (*reading.weights, *reading.natural):
         assert abs(sum(row) - 1.0) <= 2e-6 and min(row) >= 0.0
     for index, profile in enumerate(reading.profiles):
-        mean = sum(row[4 + index] for row in reading.weights) / len(reading.layers)
+        mean = sum(row[len(WORDS) + index] for row in reading.weights) / len(reading.layers)
         assert abs(sum(profile) - mean) <= 2e-6
     assert reading.boosted == ((1, 2) if boost.band != (0.0, 1.0) else (0, 1, 2, 3)) or not observation.acts

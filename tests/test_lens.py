@@ -16,7 +16,7 @@ from transformers import (
 )
 
 from core.attention import ATTENTION, Lens
-from core.observation import Observation
+from core.observation import WORDS, Observation
 from core.types import Boost, Span
 from tests.decoders import (
     BOOSTS,
@@ -266,7 +266,7 @@ def test_a_decoder_that_holds_its_towers_does_not_pass_the_attention_down() -> N
     assert model.config.audio_config._attn_implementation == model.config.vision_config._attn_implementation == "sdpa"
     reading = next(steps(model, lens, planned(Boost("target", 0.62)))).reading
     assert reading is not None and reading.boosted == (1, 2)
-    assert abs(sum(reading.weights[2][4:6]) - 0.62) <= 1e-5
+    assert abs(sum(reading.weights[2][len(WORDS) : len(WORDS) + 2]) - 0.62) <= 1e-5
 
 
 def test_two_models_of_one_config_do_not_disturb_each_other() -> None:

@@ -91,7 +91,7 @@ def test_alignment_prefers_rows_that_point_at_their_words() -> None:
     torch.manual_seed(0)
     embeddings = torch.randn(30, 16)
     center = embeddings.mean(0)
-    words = align.word_rows([str(i) for i in range(30)], embeddings, center, [[i] for i in range(30)])
+    words = torch.nn.functional.normalize(embeddings - center, dim=1)
     right = center + 2 * words[[4, 9]]
     wrong = center + 2 * words[[5, 6]]
     losses = [align.alignment_loss([rows], [[4, 9]], words, center) for rows in (right, wrong)]
