@@ -155,7 +155,7 @@ def test_anybodys_clips_train_an_adapter_for_another_family(tmp_path: Path, own:
 
 
 def test_two_processes_draw_apart_and_hold_the_same_weights(tmp_path: Path, own: list[str]) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=0"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
     subprocess.run([*command, "-m", "core.training", *own, "--steps", "20"], env=environment, check=True)
     folders = [tmp_path / "run" / name for name in ("checkpoint", "checkpoint1")]

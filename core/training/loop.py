@@ -49,6 +49,8 @@ def train(recipe: Recipe, corpus: Corpus, trainee: Trainee, accelerator: Acceler
     out = Path(recipe.out)
     # Each process draws its own samples; gradients are averaged, so that all hold the same weights.
     rng = np.random.default_rng([recipe.seed, accelerator.process_index])
+    # Before any forward: outside of training bitsandbytes packs 4-bit weights on a CPU in a way that has no gradient.
+    trainee.model.train()
     chat = _chat(recipe, trainee, out.parent / "chat.json")
     parameters = trainable(trainee)
     optimizer = torch.optim.AdamW(
@@ -66,7 +68,6 @@ def train(recipe: Recipe, corpus: Corpus, trainee: Trainee, accelerator: Acceler
     if resumed := load_checkpoint(checkpoint, parameters, optimizer):
         first, rng.bit_generator.state = resumed
         accelerator.print(f"going on from step {first}", flush=True)
-    trainee.model.train()
     began, running = time.monotonic(), math.nan
     drawn = batches(recipe, corpus, trainee, chat, rng)
     questions = 0
