@@ -1,18 +1,16 @@
 """The engine: a loaded audio language model behind the `Engine` protocol. It holds no conversation."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations
+from collections.abc import Callable, Iterator
 
 import torch
-from torch import Tensor
 
 from core import decode
 from core.adapter import Adapters
 from core.attention import Lens
 from core.engine import EngineInfo
 from core.errors import ConversationError, EngineError, SettingsError
-from core.families.family import EncodedClip, Family, Loaded
+from core.families.family import EncodedClip, Family, Loaded, pair_rows
 from core.measure import in_words, measure
 from core.observation import Observation
 from core.prompt import Prompt, build
@@ -76,23 +74,13 @@ class Lalm:
         """
         encode = encode or self.encode
         clips = [encode(clip) for clip in conversation.clips]
-        pairs = self.pairs(clips, settings.adapter)
+        pairs = pair_rows(self.family, self.loaded, settings.adapter, clips)
         facts = [in_words(measure(clip.samples)) for clip in conversation.clips] if settings.facts else []
         return build(conversation, clips, self.family, self.loaded.tokenizer, settings.system, pairs, facts)
 
     def encode(self, clip: Clip) -> EncodedClip:
         """Rows of one clip."""
         return self.family.encode(self.loaded, clip)
-
-    def pairs(self, clips: Sequence[EncodedClip], adapter: str | None) -> dict[tuple[int, int], Tensor]:
-        """What the adapter says of every two clips; empty with it off, or where it is LoRA alone."""
-        if adapter is None or self.family.pair is None:
-            return {}
-        rows = {
-            places: self.family.pair(self.loaded, adapter, clips, places)
-            for places in combinations(range(len(clips)), 2)
-        }
-        return {places: found for places, found in rows.items() if found is not None}
 
     def observation(self, built: Prompt, settings: Settings, max_keys: int, meter: bool = True) -> Observation:
         """The plan of the lens for a prompt and the answer after it, `max_keys` tokens in all."""

@@ -24,7 +24,7 @@ from transformers.utils.logging import disable_progress_bar
 from core.embedded import parts
 from core.embedded.ears import Ears, EventEar
 from core.embedded.gguf_llm import open_gguf, read_config, read_state, read_tokenizer
-from core.embedded.joiner import Joiner, class_offsets, class_rows
+from core.embedded.joiner import FROZEN, Joiner, class_offsets, class_rows
 from core.embedded.speech import SpeechEar
 from core.errors import LoadError
 
@@ -61,33 +61,39 @@ def load_embedded(progress: parts.Progress = print, dtype: torch.dtype = torch.b
 
 def untrained() -> Assembled:
     """The parts joined with nothing learnt yet, in float32: where training starts."""
-    fetched = {part: parts.unpacked(part) for part in parts.PARTS}
-    reader = open_gguf(fetched[parts.MIND][0])
+    model, tokenizer, joiner = without_ears()
+    archive, _ = parts.unpacked(parts.EVENT)
+    return model, tokenizer, Ears(_speech_ear(), EventEar(*_event_graph(archive))), joiner
+
+
+def without_ears() -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase, Joiner]:
+    """The language model and the joiner with nothing learnt yet, in float32."""
+    reader = open_gguf(parts.unpacked(parts.MIND)[0])
     model, tokenizer = LlamaForCausalLM(read_config(reader)), read_tokenizer(reader)
     missing, unexpected = model.load_state_dict(read_state(reader, model.config), strict=False)
     assert missing == ["lm_head.weight"] and not unexpected, (
         "the head is tied to the embeddings; all else is in the file"
     )
     model.tie_weights()
-    archive, class_map = fetched[parts.EVENT]
+    _, class_map = parts.unpacked(parts.EVENT)
     names = [row["display_name"] for row in csv.DictReader(io.StringIO(class_map.read_text()))]
     joiner = Joiner(model.config.hidden_size)
     token_ids = {name: tokenizer.encode(" " + name.lower(), add_special_tokens=False) for name in names}
     rows, center = class_rows(names, model.model.embed_tokens.weight.detach(), token_ids)
     joiner.load_state_dict({**joiner.state_dict(), "classes": rows, "center": center, "offsets": class_offsets(names)})
-    return model, tokenizer, Ears(_speech_ear(), EventEar(*_event_graph(archive))), joiner
+    return model, tokenizer, joiner
 
 
 def add_learnt(model: LlamaForCausalLM, joiner: Joiner, weights: Path = WEIGHTS) -> LlamaForCausalLM:
     """Loads the learnt parts of the joiner in place and merges the base LoRA into the language model."""
     missing, unexpected = joiner.load_state_dict(load_file(weights / "joiner.safetensors"), strict=False)
-    assert not unexpected and set(missing) <= {"classes", "offsets", "center"}
+    assert not unexpected and set(missing) <= set(FROZEN)
     merged: LlamaForCausalLM = PeftModel.from_pretrained(model, weights / "base").merge_and_unload()
     return merged
 
 
 def _assemble(fetched: dict[parts.Part, tuple[Path, ...]], folder: Path) -> None:
-    model, tokenizer, _, joiner = untrained()
+    model, tokenizer, joiner = without_ears()
     model = add_learnt(model, joiner)
     model.bfloat16().save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -21,6 +21,9 @@ TEMPERATURE = 1.5
 ROW_NORM = 2.3
 """Of a class row around the mean embedding: that of a token embedding of SmolLM2."""
 
+FROZEN = ("classes", "offsets", "center")
+"""Computed from the vocabulary at assembly, so no weights file holds them."""
+
 WordRows = Callable[[str], Tensor]
 """The text of a word -> its token embeddings, shape (tokens, hidden)."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from core.adapter import Adapters
-from core.embedded.assembly import untrained
+from core.embedded.assembly import without_ears
 from core.embedded.parts import cache_folder
 from core.evaluation.plan import Plan, settings_of
 from core.evaluation.report import table
@@ -48,7 +48,7 @@ def bare_of(lalm: Lalm) -> Lalm:
     """The model that wrote the chat answers."""
     if lalm.family.model_type != "embedded":
         return lalm
-    model, tokenizer, *_ = untrained()
+    model, tokenizer, _ = without_ears()
     return Lalm(Loaded(model.eval(), tokenizer, None), lalm.family, lalm.info, Adapters(model))
 
 

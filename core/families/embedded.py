@@ -61,7 +61,8 @@ def encode(loaded: Loaded, clip: Clip) -> EncodedClip:
     return encoded(loaded, loaded.hearing.ears.hear(clip), clip.seconds)
 
 
-def paired(loaded: Loaded, adapter: str, clips: Sequence[EncodedClip], places: tuple[int, int]) -> Tensor | None:
+@torch.no_grad()
+def pair(loaded: Loaded, adapter: str, clips: Sequence[EncodedClip], places: tuple[int, int]) -> Tensor | None:
     """The adapter's pair tokens of two of the clips."""
     hearing: EmbeddedHearing = loaded.hearing
     pairs = hearing.pairs.get(adapter)
@@ -78,12 +79,6 @@ def paired(loaded: Loaded, adapter: str, clips: Sequence[EncodedClip], places: t
 def text_row(loaded: Loaded, text: str) -> Tensor:
     """Mean embedding of a text as it stands, shape (hidden,)."""
     return loaded.embed_tokens(loaded.tokenizer.encode(text, add_special_tokens=False)).mean(0)
-
-
-@torch.inference_mode()
-def pair(loaded: Loaded, adapter: str, clips: Sequence[EncodedClip], places: tuple[int, int]) -> Tensor | None:
-    """`paired`, without gradients."""
-    return paired(loaded, adapter, clips, places)
 
 
 def load_pairs(loaded: Loaded, adapter: str, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +75,13 @@ class Family:
     context_tokens: int
     load_pairs: Callable[[Loaded, str, Path], None] | None = None
     pair: Callable[[Loaded, str, Sequence[EncodedClip], tuple[int, int]], Tensor | None] | None = None
+
+
+def pair_rows(
+    family: Family, loaded: Loaded, adapter: str | None, clips: Sequence[EncodedClip]
+) -> dict[tuple[int, int], Tensor]:
+    """What an adapter says of every two clips, by their places; empty with it off, or where it is LoRA alone."""
+    if adapter is None or family.pair is None:
+        return {}
+    rows = {places: family.pair(loaded, adapter, clips, places) for places in combinations(range(len(clips)), 2)}
+    return {places: found for places, found in rows.items() if found is not None}

@@ -113,9 +113,9 @@ def batches(
 
 
 def material(recipe: Recipe, corpus: Corpus, chat: Sequence[tuple[str, str]], rng: np.random.Generator) -> Material:
-    """One sample of the stage, or with the recipe's share a few text-only chats."""
+    """One sample of the stage, or with the recipe's share a text-only chat."""
     if chat and rng.random() < recipe.chat_share:
-        return Material((), [chat[index] for index in rng.integers(len(chat), size=1)])
+        return Material((), [chat[int(rng.integers(len(chat)))]])
     assert recipe.stage != "align"
     sample = draw(corpus, rng, recipe.stage, only=recipe.tasks, further=recipe.further)
     exchanges = sample.exchanges
@@ -135,7 +135,7 @@ def schedule(step: int, recipe: Recipe) -> float:
 
 
 def trainable(trainee: Trainee) -> Mapping[str, torch.nn.Parameter]:
-    """Every parameter that learns, by a name that says whose it is: `lora.`, `joiner.` or `pairs.`."""
+    """Every parameter that learns, by a name that says whose it is: `lora.` or `joiner.`."""
     named = [(f"lora.{name}", parameter) for name, parameter in trainee.model.named_parameters()]
     for owner, module in trainee.modules().items():
         named += [(f"{owner}.{name}", parameter) for name, parameter in module.named_parameters()]

@@ -10,7 +10,7 @@ from peft import PeftModel, prepare_model_for_kbit_training
 from safetensors.torch import load_file, save_file
 
 from core.embedded.assembly import WEIGHTS, add_learnt, untrained
-from core.embedded.joiner import Joiner
+from core.embedded.joiner import FROZEN, Joiner
 from core.embedded.pairs import PairJoiner
 from core.errors import LoadError
 from core.families.embedded import FAMILY, PAIRS, EmbeddedHearing, word_ids
@@ -29,7 +29,6 @@ from core.types import Clip
 
 SHIPPED = "discriminative"
 """Folder of the shipped adapter within the shipped weights."""
-FROZEN = ("classes", "offsets", "center")
 SMOLLM2 = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import combinations
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from core.embedded.ears import Heard
 from core.embedded.speech import Speech
 from core.families import embedded
-from core.families.family import EncodedClip, Family, Loaded
+from core.families.family import EncodedClip, Family, Loaded, pair_rows
 from core.prompt import build
 from core.training.batches import Batch, Sample, collate, conversation_of
 from core.types import Clip
@@ -95,7 +94,7 @@ class EmbeddedTrainee(Trainee):
 
     Attributes:
         joiner_learns: Whether it does.
-        adapter: Name of the pair tokens that are there and learn, or None.
+        adapter: Name of the pair tokens that are there, or None.
     """
 
     joiner_learns: bool
@@ -109,14 +108,7 @@ class EmbeddedTrainee(Trainee):
 
     def pairs(self, clips: Sequence[EncodedClip]) -> dict[tuple[int, int], Tensor]:
         """Pair tokens of every two clips."""
-        if self.adapter is None:
-            return {}
-        with torch.no_grad():
-            rows = {
-                places: embedded.paired(self.loaded, self.adapter, clips, places)
-                for places in combinations(range(len(clips)), 2)
-            }
-        return {places: found for places, found in rows.items() if found is not None}
+        return pair_rows(self.family, self.loaded, self.adapter, clips)
 
     def modules(self) -> dict[str, nn.Module]:
         """The joiner, where it learns; pair tokens have learnt all they need before."""
