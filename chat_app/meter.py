@@ -10,7 +10,7 @@ from core.audio import level_envelope
 from core.types import Clip, letter
 
 ENVELOPE_BINS = 60
-_SHADES = {"template": 1, "system": 2, "history": 3, "question": 4, "answer": 5, "pairs": 6}
+_SHADES = {"template": 1, "system": 2, "history": 3, "question": 4, "answer": 5, "pairs": 6, "hint": 7}
 
 
 def card(summary: Summary | None, clips: Sequence[Clip]) -> str:

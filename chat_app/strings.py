@@ -93,6 +93,7 @@ SOURCES = {
     "history": "earlier turns",
     "question": "question",
     "pairs": "comparison rows",
+    "hint": "hint",
     "answer": "answer so far",
 }
 CLIP_SHARE = "Clip {letter}, {name}: {percent} of the attention, {lift:.2f} times its share of the tokens"

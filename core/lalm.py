@@ -10,7 +10,7 @@ from core.adapter import Adapters
 from core.attention import Lens
 from core.engine import EngineInfo
 from core.errors import ConversationError, EngineError, SettingsError
-from core.families.family import EncodedClip, Family, Loaded, pair_rows
+from core.families.family import EncodedClip, Family, Loaded, rows_beside
 from core.measure import in_words, measure
 from core.observation import Observation
 from core.prompt import Prompt, build
@@ -74,9 +74,9 @@ class Lalm:
         """
         encode = encode or self.encode
         clips = [encode(clip) for clip in conversation.clips]
-        pairs = pair_rows(self.family, self.loaded, settings.adapter, clips)
+        beside = rows_beside(self.family, self.loaded, settings.adapter, clips, [conversation.question])
         facts = [in_words(measure(clip.samples)) for clip in conversation.clips] if settings.facts else []
-        return build(conversation, clips, self.family, self.loaded.tokenizer, settings.system, pairs, facts)
+        return build(conversation, clips, self.family, self.loaded.tokenizer, settings.system, beside, facts)
 
     def encode(self, clip: Clip) -> EncodedClip:
         """Rows of one clip."""

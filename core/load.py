@@ -56,8 +56,8 @@ def load(
         shipped[Path(adapter).name] = Path(adapter)
     for name, folder in shipped.items():
         adapters.load(name, folder)
-        if family.load_pairs is not None:
-            family.load_pairs(loaded, name, folder)
+        if family.load_beside is not None:
+            family.load_beside(loaded, name, folder)
     chosen = Path(adapter).name if adapter else next(iter(adapters.names), None)
     info = EngineInfo(
         name=model,

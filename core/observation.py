@@ -11,7 +11,7 @@ from core.types import Boost, Span, letter
 BINS = 48
 """Time bins of a clip's profile, equal parts of its length."""
 
-WORDS = ("template", "system", "history", "question", "pairs")
+WORDS = ("template", "system", "history", "question", "pairs", "hint")
 """Sources that are no clip, in the order of the columns; the clips follow, then "answer"."""
 
 

@@ -8,26 +8,27 @@ compares them with the processor's.
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
-from types import MappingProxyType
+from typing import Literal
 
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from core.errors import ConversationError
-from core.families.family import EncodedClip, Family
+from core.families.family import NOTHING_BESIDE, Beside, EncodedClip, Family
 from core.texts import PROMPTS
 from core.types import Clip, Conversation, Role, Span, Turn, letter
 
 _TEXTS = tomllib.loads((PROMPTS / "clips.toml").read_text(encoding="utf-8"))
 ANNOUNCEMENT: str = _TEXTS["announcement"]
 PAIR: str = _TEXTS["pair"]
+HINT: str = _TEXTS["hint"]
 ANNOUNCEMENT_WITH_FACTS: str = _TEXTS["announcement_with_facts"]
 
-Slot = int | tuple[int, int]
-"""What stands at a placeholder: the clip of that index, or the rows about two clips."""
+Slot = int | tuple[int, int] | Literal["hint"]
+"""What stands at a placeholder: the clip of that index, the rows about two clips, or the hint."""
 
 EmbedTokens = Callable[[Sequence[int]], Tensor]
 """Ids (tokens,) -> rows (tokens, hidden)."""
@@ -55,12 +56,12 @@ class Prompt:
     Attributes:
         segments: In order; together they are the prompt.
         clips: Rows and times of each clip, in order of the letters.
-        pairs: Rows about two clips by their indices, each (tokens, hidden); empty where no adapter compares.
+        beside: What an adapter put there; at most one hint, that of the last question.
     """
 
     segments: tuple[Segment, ...]
     clips: tuple[EncodedClip, ...]
-    pairs: Mapping[tuple[int, int], Tensor]
+    beside: Beside
 
     @property
     def ids(self) -> list[int]:
@@ -89,7 +90,9 @@ class Prompt:
 
     def rows(self, slot: Slot) -> Tensor:
         """The rows that stand at a placeholder, shape (tokens, hidden)."""
-        return self.clips[slot].rows if isinstance(slot, int) else self.pairs[slot]
+        if isinstance(slot, int):
+            return self.clips[slot].rows
+        return self.beside.hints[0] if slot == "hint" else self.beside.pairs[slot]
 
 
 def build(
@@ -98,14 +101,14 @@ def build(
     family: Family,
     tokenizer: PreTrainedTokenizerBase,
     system: str = "",
-    pairs: Mapping[tuple[int, int], Tensor] = MappingProxyType({}),
+    beside: Beside = NOTHING_BESIDE,
     facts: Sequence[str] = (),
 ) -> Prompt:
     """The prompt of a conversation, ready for the model to go on.
 
     `facts` has one line for each clip, to stand in its announcement, or is empty. Rows about two clips stand after the
-    clips of the turn that brings the later one. Ends with the opening of the assistant's turn, unless the last turn
-    already is the assistant's (training).
+    clips of the turn that brings the later one, the hint after the last question. Ends with the opening of the
+    assistant's turn, unless the last turn already is the assistant's (training).
 
     Raises:
         ConversationError: Nothing was asked.
@@ -118,16 +121,20 @@ def build(
     slots: list[Slot] = []
     for index, turn in enumerate(conversation.turns):
         source = "question" if index == last_user else "history"
-        parts = list(_marked(turn, source, texts, slots, pairs, facts))
+        parts = list(_marked(turn, source, texts, slots, beside, facts))
+        if index == last_user and beside.hints:
+            slots.append("hint")
+            parts += [HINT, None]
         messages.append({"role": turn.role, "content": family.content(parts)})
     rendered = tokenizer.apply_chat_template(
         messages, tokenize=False, add_generation_prompt=conversation.turns[-1].role == "user"
     )
-    counts = {slot: len(clips[slot].rows if isinstance(slot, int) else pairs[slot]) for slot in slots}
-    segments = tuple(_segments(str(rendered), texts, [(slot, counts[slot]) for slot in slots], family, tokenizer))
+    blank = Prompt((), tuple(clips), beside)
+    counted = [(slot, len(blank.rows(slot))) for slot in slots]
+    segments = tuple(_segments(str(rendered), texts, counted, family, tokenizer))
     used = [segment.slot for segment in segments if segment.slot is not None]
     assert used == slots, "the template lost or doubled a clip"
-    return Prompt(segments, tuple(clips), pairs)
+    return replace(blank, segments=segments)
 
 
 def _mark(texts: list[tuple[str, str, Role | None]], text: str, source: str, role: Role | None) -> str:
@@ -148,7 +155,7 @@ def _marked(
     source: str,
     texts: list[tuple[str, str, Role | None]],
     slots: list[Slot],
-    pairs: Mapping[tuple[int, int], Tensor],
+    beside: Beside,
     facts: Sequence[str],
 ) -> Iterator[str | None]:
     """The parts of a turn as marks, each clip announced by its letter, then the pairs of the clips up to here.
@@ -166,7 +173,7 @@ def _marked(
         yield "\n"
         if any(isinstance(later, Clip) for later in turn.parts[place + 1 :]):
             continue
-        for first, second in sorted(set(pairs) - set(slots)):
+        for first, second in sorted(set(beside.pairs) - set(slots)):
             if second <= index:
                 slots.append((first, second))
                 yield PAIR.format(first=letter(first), second=letter(second))
@@ -194,7 +201,7 @@ def _segments(
         for order, template in enumerate(piece.split(family.audio_token)):
             if order:
                 slot, count = next(waiting)
-                source = f"clip {letter(slot)}" if isinstance(slot, int) else "pairs"
+                source = f"clip {letter(slot)}" if isinstance(slot, int) else "hint" if slot == "hint" else "pairs"
                 yield Segment((placeholder,) * count, source, slot=slot)
             if ids := tokenizer.encode(template, add_special_tokens=False):
                 yield Segment(tuple(ids), "template")

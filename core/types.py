@@ -110,6 +110,12 @@ class Conversation:
         """Every clip of every turn; the i-th is called `letter(i)`."""
         return tuple(clip for turn in self.turns for clip in turn.clips)
 
+    @property
+    def question(self) -> str:
+        """The words of the last user turn; empty where there is none."""
+        asked = [turn for turn in self.turns if turn.role == "user"][-1:]
+        return " ".join(part for turn in asked for part in turn.parts if isinstance(part, str))
+
     def lettered(self) -> Iterator[tuple[str, Clip]]:
         """The clips with their letters."""
         for index, clip in enumerate(self.clips):
@@ -196,7 +202,8 @@ class Span:
     """Half-open interval of token positions with the source they come from.
 
     Sources: "template", "system", "history" (earlier turns' words), "question" (the last user turn's words),
-    "pairs" (rows of the adapter about every two clips), "clip A", "clip B", ... and "answer".
+    "pairs" (rows of the adapter about every two clips), "hint" (its row about the question), "clip A", "clip B", ...
+    and "answer".
     """
 
     start: int
@@ -209,7 +216,8 @@ class AttentionReading:
     """Where the last query row looked while one token was chosen: means over heads, rows sum to 1.
 
     Attributes:
-        sources: Names of the columns: "template", "system", "history", "question", "pairs", "clip A", ..., "answer".
+        sources: Names of the columns: "template", "system", "history", "question", "pairs", "hint", "clip A", ...,
+            "answer".
         tokens: Keys of each source at this step, shape (sources,).
         layers: Decoder layers that were read, shape (layers,).
         weights: Attention weight as applied, shape (layers, sources).

@@ -13,8 +13,7 @@ from core.embedded import joiner
 from core.embedded.ct2 import read_convolutions
 from core.embedded.ears import Heard
 from core.embedded.joiner import Joiner, by_token, class_rows, token_seconds
-from core.embedded.pairs import FACTS, MEASURED, YES_NO, PairJoiner, beyond, measured_facts, more_words
-from core.embedded.pairs import WORDS as WORD_MARKS
+from core.embedded.pairs import FACTS, MEASURED, PairFacts, beyond, measured_facts, more_words, only_rows
 from core.embedded.speech import Speech, SpeechEar, Word, period
 from core.errors import LoadError
 from core.measure import measure
@@ -133,44 +132,20 @@ def test_what_only_one_clip_has_is_named_by_its_classes_and_words() -> None:
     torch.testing.assert_close(said, word_rows("red").mean(0) - join.center)
 
 
-LETTERS = [word_rows("A").mean(0), word_rows("B").mean(0)]
-
-
-def paired() -> PairJoiner:
-    torch.manual_seed(0)
-    pairs = PairJoiner(HIDDEN).eval()
-    pairs.name(lambda text: word_rows(text).mean(0))
-    return pairs
-
-
 def test_pair_tokens_turn_with_their_clips() -> None:
-    join, pairs = Joiner(HIDDEN).eval(), paired()
+    join = Joiner(HIDDEN).eval()
     torch.nn.init.normal_(join.classes)
     a, b = heard(seed=1), heard(3, None, seed=2)
-    there, back = (pairs(join, *clips, word_rows, LETTERS) for clips in ((a, b), (b, a)))
-    assert there.shape == (2 + len(WORD_MARKS), HIDDEN)
-    torch.testing.assert_close(there[:2], back[:2].flip(0))
-    assert not torch.allclose(there[2:], back[2:], atol=1e-4)
-
-
-@pytest.mark.parametrize("logit", [9.0, -9.0])
-def test_a_fact_is_the_word_that_asks_for_it_and_its_answer(logit: float) -> None:
-    join, pairs = Joiner(HIDDEN).eval(), paired()
-    torch.nn.init.zeros_(pairs.compare_out.weight)
-    torch.nn.init.constant_(pairs.compare_out.bias, logit)
-    with torch.no_grad():
-        rows = pairs(join, heard(seed=1), heard(seed=2), word_rows, LETTERS)[2:]
-    for row, (word, fact, sign) in zip(rows, WORD_MARKS, strict=True):
-        first, second = ("Yes", "No") if fact in YES_NO else ("A", "B")
-        answer = first if logit * sign > 0 else second
-        torch.testing.assert_close(row, word_rows(f" {word}").mean(0) + word_rows(answer).mean(0), atol=1e-5, rtol=1e-5)
+    there, back = (only_rows(join, *clips, word_rows) for clips in ((a, b), (b, a)))
+    assert there.shape == (2, HIDDEN)
+    torch.testing.assert_close(there, back.flip(0))
 
 
 def test_nothing_is_said_of_the_voices_of_clips_without_one() -> None:
     torch.manual_seed(0)
-    pairs = PairJoiner(HIDDEN).eval()
-    assert pairs.facts(heard(seed=1), heard(seed=2)).all()
-    quiet = pairs.facts(heard(seed=1), heard(words=None, seed=2))
+    facts = PairFacts().eval()
+    assert facts(heard(seed=1), heard(seed=2)).all()
+    quiet = facts(heard(seed=1), heard(words=None, seed=2))
     assert [fact for fact, logit in zip(FACTS, quiet, strict=True) if logit == 0] == ["voice", "words"]
 
 

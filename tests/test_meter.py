@@ -2,6 +2,7 @@
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -9,15 +10,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chat_app import strings
+from chat_app import meter, strings
 from chat_app.meter import card
 from chat_app.summary import Summary, summarise
 from chat_app.waveform import cividis, heat, waveform
+from core import observation
 from core.types import AttentionReading, Clip, letter
 
 
 def clip(label: str = "dog.wav", seconds: float = 1.0) -> Clip:
     return Clip(np.sin(np.arange(int(16_000 * seconds)) / 9).astype(np.float32), label)
+
+
+def test_every_source_is_drawn_and_named() -> None:
+    css = (Path(meter.__file__).parent / "page.css").read_text()
+    assert set(meter._SHADES) == set(strings.SOURCES) == {*observation.WORDS, "answer"}
+    assert all(f".es-shade{shade}" in css for shade in meter._SHADES.values())
 
 
 @st.composite

@@ -50,7 +50,7 @@ def observation(boost: Boost = Boost(), max_keys: int = 12) -> Observation:
 
 def test_columns_are_words_then_clips_by_letter_then_the_answer() -> None:
     seen = observation()
-    assert seen.sources == ("template", "system", "history", "question", "pairs", "clip A", "clip B", "answer")
+    assert seen.sources == ("template", "system", "history", "question", "pairs", "hint", "clip A", "clip B", "answer")
     assert seen.on_clip.tolist() == [1, 1, 0, 1, 1, 1, 1, 1, 0, 0, 0, 0]
     assert [seen.sources[column] for column in seen.one_hot.argmax(1)] == (
         ["clip B"] * 2 + ["question"] + ["clip A"] * 3 + ["clip B"] * 2 + ["answer"] * 4

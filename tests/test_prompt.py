@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from core import prompt
 from core.families import FAMILIES
+from core.families.family import rows_beside
 from core.prompt import ANNOUNCEMENT
 from core.types import Clip, Conversation, Turn
 from tests import tiny
@@ -48,6 +49,26 @@ def test_ids_are_those_of_the_processor_itself() -> None:
     text = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     inputs = processor(text=text, audio=[clip.samples for clip in clips], sampling_rate=16_000, return_tensors="pt")
     assert build("qwen2_audio", conversation).ids == inputs["input_ids"][0].tolist()
+
+
+def test_the_hint_stands_behind_the_last_question_alone() -> None:
+    loaded, family = LOADED["embedded"], FAMILIES["embedded"]
+    asked = Conversation(
+        (
+            Turn("user", (tiny.tone(440), "Which clip?")),
+            Turn("assistant", ("A",)),
+            Turn("user", (tiny.noise(1), "Why?")),
+        )
+    )
+    clips = [family.encode(loaded, clip) for clip in asked.clips]
+    beside = rows_beside(family, loaded, "comparing", clips, [asked.question])
+    built = prompt.build(asked, clips, family, loaded.tokenizer, beside=beside)
+    sources = [span.source for span in built.spans]
+    assert sources.index("pairs") > sources.index("clip B") and sources.count("pairs") == 1
+    assert sources[-4:] == ["question", "template", "hint", "template"] and sources.count("hint") == 1
+    (span,) = (span for span in built.spans if span.source == "hint")
+    torch.testing.assert_close(built.embed(loaded.embed_tokens)[0, span.start : span.stop], beside.hints[0])
+    assert "hint" not in [span.source for span in prompt.build(asked, clips, family, loaded.tokenizer).spans]
 
 
 def test_the_rows_are_what_the_model_itself_would_have_used() -> None:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from core.adapter import Adapters
 from core.embedded.assembly import add_learnt
 from core.errors import LoadError
-from core.families.embedded import PAIRS, load_pairs
+from core.families.embedded import COMPARER, load_beside
 from core.lalm import Lalm
 from core.load import load
 from core.training import stages
@@ -40,7 +40,8 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def recipes(corpus: Path, out: Path) -> list[Recipe]:
     common = {"corpus": str(corpus), "batch": 2, "warmup_steps": 1, "checkpoint_steps": 4, "chat_share": 0.0}
-    align = Recipe(stage="align", out=str(out / "align"), steps=3, **common)  # type: ignore[arg-type]
+    hint = {"scenes": 6, "hint_steps": 2, "hint_batch": 8}
+    align = Recipe(stage="align", out=str(out / "align"), steps=3, **hint, **common)  # type: ignore[arg-type]
     base = replace(align, stage="base", out=str(out / "base"), start=align.out, steps=4, rank=2, dev_questions=0)
     last = replace(
         base, stage="discriminative", out=str(out / "last"), start=base.out, steps=8, facts_share=0.5, chat_share=0.2
@@ -70,9 +71,9 @@ def test_the_three_stages_make_a_model_whose_adapter_goes_on_and_off(corpus: Pat
     *_, last = made = recipes(corpus, tmp_path)
     for recipe in made:
         stages.run(recipe)
-    kept = load_file(Path(last.out) / "discriminative" / PAIRS)
-    aligned = load_file(Path(made[0].out) / PAIRS)
-    assert all(torch.equal(kept[name], aligned[name]) for name in aligned) and bool(kept["names"].any())
+    kept = load_file(Path(last.out) / "discriminative" / COMPARER)
+    aligned = load_file(Path(made[0].out) / COMPARER)
+    assert all(torch.equal(kept[name], aligned[name]) for name in aligned) and bool(kept["hint.answers"].any())
 
     engine = tiny.engine("embedded")
     loaded = engine.loaded
@@ -82,12 +83,12 @@ def test_the_three_stages_make_a_model_whose_adapter_goes_on_and_off(corpus: Pat
     folder = Path(last.out) / "discriminative"
     engine.adapters = Adapters(loaded.model)
     engine.adapters.load("discriminative", folder)
-    load_pairs(loaded, "discriminative", folder)
+    load_beside(loaded, "discriminative", folder)
     assert torch.equal(logits(engine, None), bare)
     assert not torch.allclose(logits(engine, "discriminative"), bare, atol=1e-3)
     sources = [span.source for span in engine.prompt(QUESTION, Settings(adapter="discriminative")).spans]
-    assert sources.count("pairs") == 1
-    assert "pairs" not in [span.source for span in engine.prompt(QUESTION, Settings()).spans]
+    assert sources.count("pairs") == sources.count("hint") == 1
+    assert not {"pairs", "hint"} & {span.source for span in engine.prompt(QUESTION, Settings()).spans}
     assert "permissive" in (Path(last.out) / "ATTRIBUTION.md").read_text()
 
 
@@ -114,7 +115,7 @@ def test_a_run_that_was_killed_ends_with_the_same_weights(
         stages.run(cut)
     stages.run(cut)
     assert len(calls) == 6 + 4  # from the checkpoint at step 4
-    for file in ("discriminative/adapter_model.safetensors", f"discriminative/{PAIRS}"):
+    for file in ("discriminative/adapter_model.safetensors", f"discriminative/{COMPARER}"):
         one, other = (load_file(Path(recipe.out) / file) for recipe in (whole, cut))
         assert all(torch.equal(one[name], other[name]) for name in one)
 

@@ -13,6 +13,7 @@ from core.training import align
 from core.training.batches import answer_targets, collate, conversation_of, shared_tokens
 from core.training.checkpoint import load_checkpoint, save_checkpoint
 from core.training.recipe import read_recipes
+from core.training.trainee import Trainee, with_lora
 from core.types import Clip
 from tests import tiny
 
@@ -78,6 +79,29 @@ def test_each_question_gets_what_it_would_get_alone() -> None:
         together = losses([about_two, choices, chat])
         alone = torch.cat([losses([[prompt]]) for prompt in (*about_two, *choices, *chat)])
     torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)
+
+
+def test_chat_is_held_to_the_bare_model_and_not_to_its_answer() -> None:
+    loaded = tiny.embedded()
+    loaded.model.requires_grad_(False)
+    trainee = Trainee(loaded, FAMILY, with_lora(loaded, 4))
+    learnt = [parameter for parameter in trainee.model.parameters() if parameter.requires_grad]
+    chat = [trainee.sample((), [("Why?", "the dog")]), trainee.sample((), [("Which clip?", "the cat")])]
+    heard = trainee.sample((tiny.tone(300),), [("Which clip?", "A")])
+    assert trainee.loss(trainee.batch(chat)).item() == pytest.approx(0.0, abs=1e-5)  # nothing was learnt yet
+    torch.manual_seed(0)
+    for parameter in learnt:
+        torch.nn.init.normal_(parameter, std=0.2)
+    batch = trainee.batch([*chat, heard])
+    assert torch.equal(batch.chat, batch.answer < 2)
+    start, optimizer = trainee.loss(trainee.batch(chat)).item(), torch.optim.Adam(learnt, 0.02)
+    assert start > 0.01
+    for _ in range(40):
+        trainee.loss(batch).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert trainee.loss(trainee.batch(chat)).item() < 0.3 * start
+    assert trainee.log_likelihoods(trainee.batch([heard])).item() > -0.5
 
 
 def test_a_shared_beginning_is_there_once() -> None:

@@ -27,9 +27,9 @@ from transformers import (
 )
 
 from core.adapter import Adapters
+from core.embedded.comparer import Comparer
 from core.embedded.ears import EVENT_CLASSES, EVENT_WIDTH, Ears, EventEar
 from core.embedded.joiner import Joiner
-from core.embedded.pairs import PairJoiner
 from core.embedded.speech import SPEECH_WIDTH, SpeechEar
 from core.engine import EngineInfo
 from core.families import FAMILIES, Loaded
@@ -177,8 +177,11 @@ def embedded() -> Loaded:
     joiner = Joiner(config.hidden_size)
     torch.nn.init.normal_(joiner.classes)
     torch.nn.init.normal_(joiner.event_residual.weight, std=0.05)
-    pairs = {"pairs": PairJoiner(config.hidden_size).eval()}
-    return Loaded(_opinionated(LlamaForCausalLM(config)), words, EmbeddedHearing(ears(), joiner.eval(), pairs))
+    joiner.class_tokens[:, 0] = torch.arange(len(joiner.class_tokens)) % len(words)
+    comparers = {"comparing": Comparer(config.hidden_size).eval()}
+    model = _opinionated(LlamaForCausalLM(config))
+    joiner.center.copy_(model.model.embed_tokens.weight.detach().mean(0))
+    return Loaded(model, words, EmbeddedHearing(ears(), joiner.eval(), comparers))
 
 
 def qwen2_audio() -> Loaded:

@@ -80,6 +80,8 @@ def without_ears() -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase, Joiner]:
     joiner = Joiner(model.config.hidden_size)
     token_ids = {name: tokenizer.encode(" " + name.lower(), add_special_tokens=False) for name in names}
     rows, center = class_rows(names, model.model.embed_tokens.weight.detach(), token_ids)
+    for place, name in enumerate(names):
+        joiner.class_tokens[place, : len(token_ids[name])] = torch.tensor(token_ids[name])
     joiner.load_state_dict({**joiner.state_dict(), "classes": rows, "center": center, "offsets": class_offsets(names)})
     return model, tokenizer, joiner
 

@@ -21,7 +21,10 @@ TEMPERATURE = 1.5
 ROW_NORM = 2.3
 """Of a class row around the mean embedding: that of a token embedding of SmolLM2."""
 
-FROZEN = ("classes", "offsets", "center")
+CLASS_TOKENS = 24
+"""The most sub-words that the name of a class has."""
+
+FROZEN = ("classes", "offsets", "center", "class_tokens")
 """Computed from the vocabulary at assembly, so no weights file holds them."""
 
 WordRows = Callable[[str], Tensor]
@@ -38,6 +41,7 @@ class Joiner(nn.Module):
     classes: Tensor
     offsets: Tensor
     center: Tensor
+    class_tokens: Tensor
 
     def __init__(self, hidden: int):
         """Args: hidden: width of the language model."""
@@ -45,6 +49,7 @@ class Joiner(nn.Module):
         self.register_buffer("classes", torch.zeros(EVENT_CLASSES, hidden))
         self.register_buffer("offsets", torch.zeros(EVENT_CLASSES))
         self.register_buffer("center", torch.zeros(hidden))
+        self.register_buffer("class_tokens", torch.full((EVENT_CLASSES, CLASS_TOKENS), -1))
         self.event_norm = nn.LayerNorm(EVENT_WIDTH, elementwise_affine=False)
         self.event_residual = nn.Linear(EVENT_WIDTH, hidden, bias=False)
         self.whole_clip = nn.Parameter(torch.zeros(hidden))

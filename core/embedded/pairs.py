@@ -1,14 +1,12 @@
-"""Pair tokens: what the ears say of every two clips, as rows beside the clips (docs/embedded.md).
+"""What the ears say of every two clips (docs/embedded.md): rows beside the clips, and six facts for the hint.
 
-They belong to the discriminative adapter and are there only while it is on. For clips A and B there are eleven: what
-only A has, what only B has, and one for each of `WORDS`. All of them mean something before the language model is
-trained: they are made of the class rows and of words. A fact's token is the word that asks for it ("louder") and its
-answer ("A", "B", "Yes", "No") in one. ADIFF's cross-projection of two clips (arXiv 2502.04476) is the precedent.
+They belong to the discriminative adapter and are there only while it is on. ADIFF's cross-projection of two clips
+(arXiv 2502.04476) is the precedent.
 """
 
 import difflib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -20,20 +18,6 @@ from core.embedded.speech import SPEECH_WIDTH
 
 FACTS = ("kind", "voice", "words", "level", "length", "pitch")
 """What two clips are compared by, each a number: positive for "the same" or for "the first is more"."""
-WORDS = (
-    ("kind", "kind", 1.0),
-    ("voice", "voice", 1.0),
-    ("words", "words", 1.0),
-    ("louder", "level", 1.0),
-    ("quieter", "level", -1.0),
-    ("longer", "length", 1.0),
-    ("shorter", "length", -1.0),
-    ("higher", "pitch", 1.0),
-    ("lower", "pitch", -1.0),
-)
-"""Of each token: the word that marks it, the fact it tells, and the sign of the fact for its first answer."""
-YES_NO = ("kind", "voice", "words")
-"""Facts that are answered by yes or no, the others by the letter of a clip."""
 SPOKEN = ("voice", "words")
 """Facts that are said only where both clips have a voice."""
 
@@ -45,17 +29,11 @@ STEEPNESS = 4.0
 """... and all of them once more cut off at a quarter of their unit: which is more, whatever by how much."""
 
 
-class PairJoiner(nn.Module):
-    """What is learnt of the pair tokens; `names` and `yes_no` are computed from the vocabulary and stay frozen."""
+class PairFacts(nn.Module):
+    """Two clips as they were heard -> logits of `FACTS`."""
 
-    names: Tensor
-    yes_no: Tensor
-
-    def __init__(self, hidden: int):
-        """Args: hidden: width of the language model."""
+    def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("names", torch.zeros(len(WORDS), hidden))
-        self.register_buffer("yes_no", torch.zeros(2, hidden))
         self.event_norm = nn.LayerNorm(EVENT_WIDTH, elementwise_affine=False)
         self.voice_norm = nn.LayerNorm(2 * SPEECH_WIDTH, elementwise_affine=False)
         self.event = nn.Linear(EVENT_WIDTH, EVENT_SIDE)
@@ -63,48 +41,25 @@ class PairJoiner(nn.Module):
         self.compare_in = nn.Linear(3 * (EVENT_SIDE + VOICE_SIDE) + 2 + MEASURED, WIDTH)
         self.compare_out = nn.Linear(WIDTH, len(FACTS))
 
-    def name(self, row_of: Callable[[str], Tensor]) -> None:
-        """Takes marks and answers from the vocabulary. Args: row_of: a text -> its mean embedding, shape (hidden,)."""
-        self.names.copy_(torch.stack([row_of(" " + word) for word, _, _ in WORDS]))
-        self.yes_no.copy_(torch.stack([row_of("Yes"), row_of("No")]))
-
-    def forward(
-        self, joiner: Joiner, first: Heard, second: Heard, word_rows: WordRows, letters: Sequence[Tensor]
-    ) -> Tensor:
-        """Only the first, only the second, then `WORDS`; shape (2 + words, hidden).
-
-        Args:
-            joiner: Of the model.
-            first: What the ears made of one clip.
-            second: Of the other.
-            word_rows: The text of a word -> its token embeddings.
-            letters: The embedding of each clip's letter, (hidden,) each.
-        """
-        center = joiner.center
-        sides = [beyond(joiner, first, second, word_rows), beyond(joiner, second, first, word_rows)]
-        certain = dict(zip(FACTS, self.facts(first, second).tanh(), strict=True))
-        rows = [center + side for side in sides]
-        for mark, (_, fact, sign) in zip(self.names, WORDS, strict=True):
-            one, other = self.yes_no if fact in YES_NO else letters
-            share = (1.0 + sign * certain[fact]) / 2.0
-            rows.append(mark.to(center) + (share * one + (1.0 - share) * other).to(center) - center)
-        return torch.stack(rows)
-
-    def facts(self, first: Heard, second: Heard) -> Tensor:
-        """Logits of `FACTS`, shape (facts,): positive for the first pole, 0 where nothing can be said."""
+    def forward(self, first: Heard, second: Heard) -> Tensor:
+        """Shape (facts,): positive for "the same" or "the first is more", 0 where nothing can be said."""
         pair = (first, second)
         pooled = torch.stack([heard.pooled.mean(0) for heard in pair])
         silent = torch.zeros(2 * SPEECH_WIDTH)
         timbre = torch.stack([silent if heard.speech is None else heard.speech.timbre for heard in pair])
-        dtype = self.names.dtype
-        events = self.event(self.event_norm(pooled.to(dtype)))
-        voices = self.voice(self.voice_norm(timbre.to(dtype)))
-        measured = torch.tensor(measured_facts(first, second), dtype=dtype)
-        features = torch.cat([_compared(*events), _compared(*voices), measured])
+        events = self.event(self.event_norm(pooled))
+        voices = self.voice(self.voice_norm(timbre))
+        features = torch.cat([_compared(*events), _compared(*voices), torch.tensor(measured_facts(first, second))])
         spoken = first.speech is not None and second.speech is not None
         sayable = torch.tensor([spoken or fact not in SPOKEN for fact in FACTS])
         logits: Tensor = self.compare_out(gelu(self.compare_in(features))) * sayable
         return logits
+
+
+def only_rows(joiner: Joiner, first: Heard, second: Heard, word_rows: WordRows) -> Tensor:
+    """What only the first clip has, and what only the second: pair tokens, shape (2, hidden)."""
+    sides = (beyond(joiner, first, second, word_rows), beyond(joiner, second, first, word_rows))
+    return joiner.center + torch.stack(sides)
 
 
 def beyond(joiner: Joiner, one: Heard, other: Heard, word_rows: WordRows) -> Tensor:

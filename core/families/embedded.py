@@ -11,29 +11,30 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from core.embedded.assembly import load_embedded
+from core.embedded.comparer import Comparer
 from core.embedded.ears import Ears, Heard
 from core.embedded.joiner import Joiner, token_seconds
-from core.embedded.pairs import PairJoiner
 from core.embedded.parts import Progress
+from core.embedded.question import Likeness
 from core.errors import LoadError, first_line
-from core.families.family import EncodedClip, Family, Loaded
+from core.families.family import NOTHING_BESIDE, Beside, EncodedClip, Family, Loaded
 from core.types import Clip, letter
 
 AUDIO_TOKEN = "<file_sep>"
 """A control token that SmolLM2 has and a chat never uses."""
 
 
-PAIRS = "pairs.safetensors"
-"""In an adapter's folder: the pair tokens that were trained with it."""
+COMPARER = "comparer.safetensors"
+"""In an adapter's folder: pair tokens and hint, which belong to it."""
 
 
 @dataclass(frozen=True, eq=False)
 class EmbeddedHearing:
-    """The ears, the projectors behind them, and the pair tokens of each adapter by its name."""
+    """The ears, the projectors behind them, and what each adapter has beside its LoRA, by its name."""
 
     ears: Ears
     joiner: Joiner
-    pairs: dict[str, PairJoiner] = field(default_factory=dict)
+    comparers: dict[str, Comparer] = field(default_factory=dict)
 
 
 def content(parts: Sequence[str | None]) -> str:
@@ -62,18 +63,26 @@ def encode(loaded: Loaded, clip: Clip) -> EncodedClip:
 
 
 @torch.no_grad()
-def pair(loaded: Loaded, adapter: str, clips: Sequence[EncodedClip], places: tuple[int, int]) -> Tensor | None:
-    """The adapter's pair tokens of two of the clips."""
+def beside(loaded: Loaded, adapter: str, clips: Sequence[EncodedClip], questions: Sequence[str]) -> Beside:
+    """The adapter's pair tokens, and its hint for each question; nothing where it has none."""
     hearing: EmbeddedHearing = loaded.hearing
-    pairs = hearing.pairs.get(adapter)
-    if pairs is None:
-        return None
-    first, second = (clips[place].heard for place in places)
-    letters = [text_row(loaded, letter(place)) for place in places]
-    rows: Tensor = pairs(
-        hearing.joiner, first, second, lambda text: loaded.embed_tokens(word_ids(loaded.tokenizer, text)), letters
-    )
-    return rows
+    comparer = hearing.comparers.get(adapter)
+    if comparer is None:
+        return NOTHING_BESIDE
+    joiner, heard = hearing.joiner, [clip.heard for clip in clips]
+    likeness = likeness_of(loaded)
+    letters = [text_row(loaded, letter(place)) for place in range(len(clips))]
+    hints = comparer.hints(joiner, heard, [clip.rows[-1] for clip in clips], questions, likeness, letters)
+    return Beside(comparer.pairs(joiner, heard, likeness.word_rows), hints)
+
+
+def likeness_of(loaded: Loaded) -> Likeness:
+    """How much words are like event classes, by the model's own token embeddings."""
+
+    def word_rows(text: str) -> Tensor:
+        return loaded.embed_tokens(word_ids(loaded.tokenizer, text))
+
+    return Likeness(loaded.hearing.joiner, word_rows, loaded.embed_tokens)
 
 
 def text_row(loaded: Loaded, text: str) -> Tensor:
@@ -81,24 +90,23 @@ def text_row(loaded: Loaded, text: str) -> Tensor:
     return loaded.embed_tokens(loaded.tokenizer.encode(text, add_special_tokens=False)).mean(0)
 
 
-def load_pairs(loaded: Loaded, adapter: str, folder: Path) -> None:
-    """Reads the pair tokens of an adapter's folder, where it has any.
+def load_beside(loaded: Loaded, adapter: str, folder: Path) -> None:
+    """Reads what an adapter's folder holds beside its LoRA, where it holds anything.
 
     Raises:
-        LoadError: They are of another model.
+        LoadError: It is of another model.
     """
-    if not (folder / PAIRS).exists():
+    if not (folder / COMPARER).exists():
         return
-    joiner: Joiner = loaded.hearing.joiner
-    pairs = PairJoiner(len(joiner.center))
+    comparer = Comparer(len(loaded.hearing.joiner.center))
     try:
-        pairs.load_state_dict(load_file(folder / PAIRS))
+        comparer.load_state_dict(load_file(folder / COMPARER))
     except (RuntimeError, SafetensorError) as error:
         raise LoadError(
-            f"The pair tokens in {folder.name} do not fit this model ({first_line(error)}): give an adapter that was "
+            f"{COMPARER} in {folder.name} does not fit this model ({first_line(error)}): give an adapter that was "
             f"trained on it."
         ) from error
-    loaded.hearing.pairs[adapter] = pairs.to(joiner.center.dtype).eval()
+    loaded.hearing.comparers[adapter] = comparer.eval()
 
 
 def load(_checkpoint: str, progress: Progress = print) -> Loaded:
@@ -115,6 +123,6 @@ FAMILY = Family(
     encode=encode,
     load=load,
     context_tokens=8192,
-    load_pairs=load_pairs,
-    pair=pair,
+    load_beside=load_beside,
+    beside=beside,
 )

@@ -1,9 +1,9 @@
 """What one model family does differently: data and two functions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor
@@ -49,6 +49,22 @@ class Loaded:
         return table[list(ids)]
 
 
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """Rows that an adapter puts beside the clips and the questions.
+
+    Attributes:
+        pairs: About every two clips, by their places, each (tokens, hidden).
+        hints: One of each question, each (tokens, hidden); or none at all.
+    """
+
+    pairs: Mapping[tuple[int, int], Tensor]
+    hints: tuple[Tensor, ...]
+
+
+NOTHING_BESIDE = Beside(MappingProxyType({}), ())
+
+
 @dataclass(frozen=True)
 class Family:
     """One model family, keyed in the registry by HF `config.model_type`.
@@ -61,9 +77,9 @@ class Family:
         encode: A clip -> its rows in the text backbone.
         load: A checkpoint or folder and keyword arguments of `from_pretrained` -> the model in memory.
         context_tokens: Tokens of one conversation.
-        load_pairs: Reads what an adapter's folder holds for pair tokens, under the adapter's name; None where adapters
+        load_beside: Reads what an adapter's folder holds beside its LoRA, under the adapter's name; None where adapters
             are LoRA alone.
-        pair: Two clips and their places -> the adapter's rows about them, or None where this adapter has none.
+        beside: An adapter's name, clips, and questions about them -> the rows it puts beside them.
     """
 
     model_type: str
@@ -73,15 +89,14 @@ class Family:
     encode: Callable[[Loaded, Clip], EncodedClip]
     load: Callable[..., Loaded]
     context_tokens: int
-    load_pairs: Callable[[Loaded, str, Path], None] | None = None
-    pair: Callable[[Loaded, str, Sequence[EncodedClip], tuple[int, int]], Tensor | None] | None = None
+    load_beside: Callable[[Loaded, str, Path], None] | None = None
+    beside: Callable[[Loaded, str, Sequence[EncodedClip], Sequence[str]], Beside] | None = None
 
 
-def pair_rows(
-    family: Family, loaded: Loaded, adapter: str | None, clips: Sequence[EncodedClip]
-) -> dict[tuple[int, int], Tensor]:
-    """What an adapter says of every two clips, by their places; empty with it off, or where it is LoRA alone."""
-    if adapter is None or family.pair is None:
-        return {}
-    rows = {places: family.pair(loaded, adapter, clips, places) for places in combinations(range(len(clips)), 2)}
-    return {places: found for places, found in rows.items() if found is not None}
+def rows_beside(
+    family: Family, loaded: Loaded, adapter: str | None, clips: Sequence[EncodedClip], questions: Sequence[str]
+) -> Beside:
+    """What an adapter puts beside clips and questions; nothing with it off, without clips or where it is LoRA alone."""
+    if adapter is None or family.beside is None or not clips:
+        return NOTHING_BESIDE
+    return family.beside(loaded, adapter, clips, questions)

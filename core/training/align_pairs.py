@@ -1,4 +1,4 @@
-"""Stage 1 for pair tokens: what two clips have in common, learnt from what the ears say. No language model.
+"""Stage 1 for pairs of clips: what two have in common, learnt from what the ears say. No language model.
 
 Six questions of fact about two clips, by cross entropy. It costs a minute, where the same through the language model
 would take hours.
@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from core.embedded.ears import Heard
-from core.embedded.pairs import FACTS, PairJoiner
+from core.embedded.pairs import FACTS, PairFacts
 from core.training.corpus import Corpus, one_of, plain_words
 from core.training.manifest import Recording
 
@@ -76,13 +76,13 @@ def _groups(row: Recording) -> list[tuple[str, str]]:
 def align_pairs(
     corpus: Corpus,
     known: Sequence[Known],
-    pairs: PairJoiner,
+    facts: PairFacts,
     rng: np.random.Generator,
     steps: int,
     batch: int,
     learning_rate: float,
 ) -> dict[str, float]:
-    """Trains `pairs` in place.
+    """Trains `facts` in place.
 
     Returns:
         Share of right answers to each of `FACTS` over the last tenth of the steps, on clips it was trained on.
@@ -91,13 +91,13 @@ def align_pairs(
     for clip in known:
         for key in _groups(clip.recording):
             by_group.setdefault(key, []).append(clip)
-    optimizer = torch.optim.AdamW(pairs.parameters(), learning_rate, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(facts.parameters(), learning_rate, weight_decay=0.01)
     right, asked = torch.zeros(len(FACTS)), torch.zeros(len(FACTS))
     for step in range(steps):
         drawn = [draw_pair(rng, by_group, known) for _ in range(batch)]
         drawn = [(a, b) for a, b in drawn if a.recording.recording != b.recording.recording]
         answers = torch.tensor([truths(corpus, a, b) for a, b in drawn])
-        logits = torch.stack([pairs.facts(a.heard, b.heard) for a, b in drawn])
+        logits = torch.stack([facts(a.heard, b.heard) for a, b in drawn])
         sayable = ~answers.isnan()
         loss = binary_cross_entropy_with_logits(logits[sayable], answers[sayable])
         loss.backward()

@@ -32,6 +32,7 @@ class Batch:
         target: Token ids, shape (targets,).
         weight: Weight of each target in the loss, shape (targets,).
         answer: To which answer a target belongs, counted over the batch, shape (targets,).
+        chat: Whether it belongs to a chat without any clip, shape (targets,).
     """
 
     rows: Tensor
@@ -42,6 +43,7 @@ class Batch:
     target: Tensor
     weight: Tensor
     answer: Tensor
+    chat: Tensor
 
 
 def conversation_of(clips: Sequence[Clip], exchanges: Sequence[tuple[str, str]]) -> Conversation:
@@ -56,7 +58,7 @@ def conversation_of(clips: Sequence[Clip], exchanges: Sequence[tuple[str, str]])
 def collate(samples: Sequence[Sample], embed_tokens: EmbedTokens) -> Batch:
     """One batch of samples."""
     rows, positions, branches = [], [], []
-    targets: list[tuple[int, int, int, float, int]] = []
+    targets: list[tuple[int, int, int, float, int, bool]] = []
     answers = 0
     for index, prompts in enumerate(samples):
         shared = shared_tokens(prompts)
@@ -71,13 +73,13 @@ def collate(samples: Sequence[Sample], embed_tokens: EmbedTokens) -> Batch:
             for place, token, weight in answer_targets(prompt):
                 # Where prompts differ in their answers alone, the shared beginning predicts the first token of each.
                 moved = place if place < shared else place + length - shared
-                targets.append((index, moved, token, weight, answers))
+                targets.append((index, moved, token, weight, answers, not prompt.clips))
             length += own
             answers += 1
         rows.append(torch.cat(pieces))
         positions.append(torch.cat(places))
         branches.append(torch.cat(branch))
-    samples_of, places_of, tokens, weights, answers_of = zip(*targets, strict=True)
+    samples_of, places_of, tokens, weights, answers_of, chat = zip(*targets, strict=True)
     padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
     return Batch(
         rows=padded,
@@ -88,6 +90,7 @@ def collate(samples: Sequence[Sample], embed_tokens: EmbedTokens) -> Batch:
         target=torch.tensor(tokens, device=padded.device),
         weight=torch.tensor(weights, device=padded.device),
         answer=torch.tensor(answers_of, device=padded.device),
+        chat=torch.tensor(chat, device=padded.device),
     )
 
 

@@ -121,7 +121,7 @@ def draw(
     phrasings = phrasings or read_phrasings()
     comparing = stage == "discriminative"
     tasks = COMPARING if comparing and rng.random() >= BASE_SHARE else BASE
-    scene = _scene(corpus, rng, [task for name, task in tasks.items() if not only or name in only])
+    scene = scene_of_any(corpus, rng, [task for name, task in tasks.items() if not only or name in only])
     count = len(scene.heard)
     rotation = int(rng.integers(count))
     queries = [scene.query, scene.query]
@@ -136,7 +136,7 @@ def draw(
     return Sample(clips_of(scene.heard, rotation), tuple(exchanges))
 
 
-def _scene(corpus: Corpus, rng: np.random.Generator, tasks: Sequence[Task]) -> Scene:
+def scene_of_any(corpus: Corpus, rng: np.random.Generator, tasks: Sequence[Task]) -> Scene:
     """A scene of a task drawn by weight; where the corpus lacks what it takes (voices, notes), of another one."""
     weights = np.array([task.weight for task in tasks])
     for index in rng.choice(len(tasks), size=len(tasks), replace=False, p=weights / weights.sum()):

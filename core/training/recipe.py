@@ -33,7 +33,10 @@ class Recipe:
         rank: Of the LoRA (arXiv 2106.09685); alpha is twice that.
         chat_share: Part of the samples that is text-only chat answered by the bare language model itself.
         further: Most questions about the clips of a sample beside the one they were made for.
-        pairs: Whether the discriminative adapter has pair tokens (the embedded model only).
+        comparer: Whether the discriminative adapter has pair tokens and a hint (the embedded model only).
+        scenes: How many are heard once for the hint to learn from (`align`).
+        hint_steps: Optimiser steps of the hint, of `hint_batch` questions each (`align`).
+        hint_batch: Questions a step of the hint.
         facts_share: Part of the samples whose prompt tells what was measured of the clips.
         tasks: Names of the tasks that lead a sample (tables in `core.training.questions`); empty means all.
         tiers: Licence tiers of the clips that may be used.
@@ -54,7 +57,10 @@ class Recipe:
     rank: int = 16
     chat_share: float = 0.2
     further: int = 4
-    pairs: bool = True
+    comparer: bool = True
+    scenes: int = 12_000
+    hint_steps: int = 3000
+    hint_batch: int = 64
     facts_share: float = 0.0
     tasks: tuple[str, ...] = ()
     tiers: tuple[str, ...] = ("permissive", "share-alike", "gpl")

@@ -1,6 +1,7 @@
 """The stages of a training run: what each starts from, what learns, and what it leaves in its folder."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +11,18 @@ from peft import PeftModel, prepare_model_for_kbit_training
 from safetensors.torch import load_file, save_file
 
 from core.embedded.assembly import WEIGHTS, add_learnt, untrained
+from core.embedded.comparer import Comparer
 from core.embedded.joiner import FROZEN, Joiner
-from core.embedded.pairs import PairJoiner
 from core.errors import LoadError
-from core.families.embedded import FAMILY, PAIRS, EmbeddedHearing, word_ids
+from core.families.embedded import COMPARER, FAMILY, EmbeddedHearing, likeness_of, text_row, word_ids
 from core.families.family import Loaded
 from core.load import open_model, place
-from core.training import metrics
+from core.training import metrics, pool
 from core.training.align import align_events
+from core.training.align_hint import align_hint
 from core.training.align_pairs import Known, align_pairs
 from core.training.attribution import attribution
+from core.training.chat import read_chat_prompts
 from core.training.corpus import Corpus
 from core.training.loop import schedule, train
 from core.training.recipe import Recipe
@@ -29,6 +32,8 @@ from core.types import Clip
 
 SHIPPED = "discriminative"
 """Folder of the shipped adapter within the shipped weights."""
+SCENES = "scenes"
+"""Folder of the scenes that were heard for the hint, within that of the stage."""
 SMOLLM2 = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 
@@ -54,7 +59,7 @@ def run(recipe: Recipe) -> dict[str, object]:
     accelerator.wait_for_everyone()
     torch.manual_seed(recipe.seed)
     if recipe.stage == "align":
-        results = _align(recipe, corpus)
+        results = _align(recipe, corpus, accelerator)
     else:
         trainee = _embedded(recipe, accelerator) if recipe.model == "embedded" else _other(recipe)
         train(recipe, corpus, trainee, accelerator)
@@ -65,8 +70,8 @@ def run(recipe: Recipe) -> dict[str, object]:
     return results
 
 
-def _align(recipe: Recipe, corpus: Corpus) -> dict[str, object]:
-    """Event tokens against the words of labels, pair tokens against facts; every clip is heard once, treated."""
+def _align(recipe: Recipe, corpus: Corpus, accelerator: Accelerator) -> dict[str, object]:
+    """Event tokens against the words of labels, then what the adapter compares by; every clip is heard once."""
     out = Path(recipe.out)
     model, tokenizer, ears, joiner = untrained()
     table = model.model.embed_tokens.weight.detach()
@@ -88,14 +93,32 @@ def _align(recipe: Recipe, corpus: Corpus) -> dict[str, object]:
         lambda step: recipe.joiner_learning_rate * schedule(step, recipe),
     )
     _save(joiner, out / "joiner.safetensors")
-    if not recipe.pairs:
+    if not recipe.comparer:
         return {"loss of words": loss}
-    pairs = PairJoiner(len(joiner.center))
-    pairs.name(lambda text: table[tokenizer.encode(text, add_special_tokens=False)].mean(0))
+    comparer = Comparer(len(joiner.center))
     rate = recipe.joiner_learning_rate
-    right = align_pairs(corpus, known, pairs, rng, recipe.steps, 2 * recipe.batch, rate)
-    _save(pairs, out / PAIRS)
-    return {"loss of words": loss, "facts of pairs": right}
+    facts = align_pairs(corpus, known, comparer.facts, rng, recipe.steps, 2 * recipe.batch, rate)
+    pool.fill(
+        corpus, ears, recipe.seed, recipe.scenes, out / SCENES, accelerator.process_index, accelerator.num_processes
+    )
+    accelerator.wait_for_everyone()
+    loaded = Loaded(model, tokenizer, EmbeddedHearing(ears, joiner))
+    comparer.hint.name(lambda text: text_row(loaded, text), joiner.center)
+    hint = align_hint(
+        comparer.hint,
+        joiner,
+        comparer.facts,
+        pool.read(out / SCENES),
+        likeness_of(loaded),
+        read_chat_prompts(),
+        rng,
+        recipe.hint_steps,
+        recipe.hint_batch,
+        lambda step: rate * schedule(step, replace(recipe, steps=recipe.hint_steps)),
+        lambda line: accelerator.print(line, flush=True),
+    )
+    _save(comparer, out / COMPARER)
+    return {"loss of words": loss, "facts of pairs": facts, "hints": hint}
 
 
 def _embedded(recipe: Recipe, accelerator: Accelerator) -> Trainee:
@@ -103,18 +126,20 @@ def _embedded(recipe: Recipe, accelerator: Accelerator) -> Trainee:
     model, tokenizer, ears, joiner = untrained()
     comparing = recipe.stage == "discriminative"
     start = Path(recipe.start) if recipe.start or not comparing else WEIGHTS
-    paired = start / PAIRS if recipe.start else WEIGHTS / SHIPPED / PAIRS
+    compared = start / COMPARER if recipe.start else WEIGHTS / SHIPPED / COMPARER
     if comparing:
         model = add_learnt(model, joiner, start)
     elif recipe.start:
         joiner.load_state_dict(load_file(start / "joiner.safetensors"), strict=False)
-    pairs = PairJoiner(len(joiner.center))
-    if recipe.pairs and paired.exists():
-        pairs.load_state_dict(load_file(paired))
+    comparer = Comparer(len(joiner.center)).eval().requires_grad_(False)
+    if recipe.comparer and compared.exists():
+        comparer.load_state_dict(load_file(compared))
     model = model.bfloat16().to(accelerator.device)
-    loaded = Loaded(model, tokenizer, EmbeddedHearing(ears, joiner, {recipe.adapter: pairs} if recipe.pairs else {}))
+    loaded = Loaded(
+        model, tokenizer, EmbeddedHearing(ears, joiner, {recipe.adapter: comparer} if recipe.comparer else {})
+    )
     joiner.requires_grad_(not comparing)
-    adapter = recipe.adapter if comparing and recipe.pairs else None
+    adapter = recipe.adapter if comparing and recipe.comparer else None
     return EmbeddedTrainee(loaded, FAMILY, with_lora(loaded, recipe.rank), not comparing, adapter)
 
 
@@ -135,8 +160,8 @@ def _finish(recipe: Recipe, trainee: Trainee) -> dict[str, object]:
     if isinstance(trainee, EmbeddedTrainee):
         hearing: EmbeddedHearing = trainee.loaded.hearing
         _save(hearing.joiner, out / "joiner.safetensors")
-        if recipe.pairs:
-            _save(hearing.pairs[recipe.adapter], (folder if comparing else out) / PAIRS)
+        if recipe.comparer:
+            _save(hearing.comparers[recipe.adapter], (folder if comparing else out) / COMPARER)
     if not recipe.dev_questions:
         return {}
     dev = Corpus.read(Path(recipe.corpus), "dev")
@@ -147,7 +172,7 @@ def _finish(recipe: Recipe, trainee: Trainee) -> dict[str, object]:
     return results
 
 
-def _save(module: Joiner | PairJoiner, file: Path) -> None:
+def _save(module: Joiner | Comparer, file: Path) -> None:
     state = {name: tensor.half().contiguous() for name, tensor in module.state_dict().items() if name not in FROZEN}
     save_file(state, file)
 

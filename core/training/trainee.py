@@ -3,16 +3,17 @@
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, kl_div
 
 from core.embedded.ears import Heard
 from core.embedded.speech import Speech
 from core.families import embedded
-from core.families.family import EncodedClip, Family, Loaded, pair_rows
+from core.families.family import NOTHING_BESIDE, Beside, EncodedClip, Family, Loaded, rows_beside
 from core.prompt import build
 from core.training.batches import Batch, Sample, collate, conversation_of
 from core.types import Clip
@@ -34,9 +35,9 @@ class Trainee:
         heard = self.family.encode(self.loaded, clip)
         return EncodedClip(heard.rows.clone(), heard.seconds, heard.clip_seconds, heard.heard)
 
-    def pairs(self, clips: Sequence[EncodedClip]) -> dict[tuple[int, int], Tensor]:
-        """Rows about every two clips: none, adapters of most families are LoRA alone."""
-        return {}
+    def beside(self, clips: Sequence[EncodedClip], questions: Sequence[str]) -> Beside:
+        """What the adapter puts beside clips and questions: nothing, those of most families are LoRA alone."""
+        return NOTHING_BESIDE
 
     def modules(self) -> dict[str, nn.Module]:
         """What is learnt beside the LoRA, by name."""
@@ -51,10 +52,19 @@ class Trainee:
             facts: A line on each clip that the prompt tells, or nothing.
         """
         encoded = [self.encode(clip) for clip in clips]
-        pairs, family, tokenizer = self.pairs(encoded), self.family, self.loaded.tokenizer
+        beside = self.beside(encoded, [question for question, _ in exchanges])
+        family, tokenizer = self.family, self.loaded.tokenizer
         return [
-            build(conversation_of(clips, [exchange]), encoded, family, tokenizer, "", pairs, facts)
-            for exchange in exchanges
+            build(
+                conversation_of(clips, [exchange]),
+                encoded,
+                family,
+                tokenizer,
+                "",
+                replace(beside, hints=beside.hints[place : place + 1]),
+                facts,
+            )
+            for place, exchange in enumerate(exchanges)
         ]
 
     def batch(self, samples: Sequence[Sample]) -> Batch:
@@ -63,38 +73,53 @@ class Trainee:
 
     @contextmanager
     def adapter_off(self) -> Iterator[None]:
-        """The model as it was before: no LoRA, no pair tokens."""
+        """The model as it was before: no LoRA, no pair tokens, no hint."""
         with self.model.disable_adapter():
             yield
 
     def loss(self, batch: Batch) -> Tensor:
-        """Weighted cross entropy of the answers."""
-        return (self._losses(batch) * batch.weight).sum() / batch.weight.sum()
+        """Weighted cross entropy of the answers; for chat the divergence from the bare model (arXiv 1503.02531).
+
+        Cross entropy of the bare model's greedy answers would make it surer of them than it was.
+        """
+        logits = self._logits(batch, torch.ones_like(batch.chat))
+        losses = cross_entropy(logits, batch.target, reduction="none")
+        if batch.chat.any():
+            with torch.no_grad(), self.adapter_off():
+                bare = self._logits(batch, batch.chat).log_softmax(-1)
+            divergence = kl_div(logits[batch.chat].log_softmax(-1), bare, reduction="none", log_target=True).sum(-1)
+            losses = losses.masked_scatter(batch.chat, divergence)
+        return (losses * batch.weight).sum() / batch.weight.sum()
 
     def log_likelihoods(self, batch: Batch) -> Tensor:
         """Mean log-probability of each answer, shape (answers,)."""
+        losses = cross_entropy(self._logits(batch, torch.ones_like(batch.chat)), batch.target, reduction="none")
         count = torch.bincount(batch.answer)
-        sums = torch.zeros(len(count), device=count.device).index_add(0, batch.answer, -self._losses(batch))
+        sums = torch.zeros(len(count), device=count.device).index_add(0, batch.answer, -losses)
         return sums / count
 
-    def _losses(self, batch: Batch) -> Tensor:
-        """Cross entropy of each target, shape (targets,); the head runs on their places alone."""
+    def _logits(self, batch: Batch, targets: Tensor) -> Tensor:
+        """Scores of the next token at those targets, shape (chosen, vocabulary); only their rows are run."""
         model = self.loaded.model
+        samples, row = batch.sample[targets].unique(return_inverse=True)
         with torch.autocast(model.device.type, torch.bfloat16):
             hidden = model.get_decoder()(
-                inputs_embeds=batch.rows, attention_mask=batch.mask, position_ids=batch.positions, use_cache=False
+                inputs_embeds=batch.rows[samples],
+                attention_mask=batch.mask[samples],
+                position_ids=batch.positions[samples],
+                use_cache=False,
             )
-            logits = model.get_output_embeddings()(hidden.last_hidden_state[batch.sample, batch.place])
-        return torch.nn.functional.cross_entropy(logits.float(), batch.target, reduction="none")
+            logits: Tensor = model.get_output_embeddings()(hidden.last_hidden_state[row, batch.place[targets]])
+        return logits.float()
 
 
 @dataclass(eq=False)
 class EmbeddedTrainee(Trainee):
-    """The embedded model: its joiner learns in the base stage, its pair tokens are there in the discriminative one.
+    """The embedded model: its joiner learns in the base stage, its comparer is there in the discriminative one.
 
     Attributes:
         joiner_learns: Whether it does.
-        adapter: Name of the pair tokens that are there, or None.
+        adapter: Whose pair tokens and hint are there, or None.
     """
 
     joiner_learns: bool
@@ -106,18 +131,18 @@ class EmbeddedTrainee(Trainee):
         with torch.set_grad_enabled(self.joiner_learns and torch.is_grad_enabled()):
             return embedded.encoded(self.loaded, heard, clip.seconds)
 
-    def pairs(self, clips: Sequence[EncodedClip]) -> dict[tuple[int, int], Tensor]:
-        """Pair tokens of every two clips."""
-        return pair_rows(self.family, self.loaded, self.adapter, clips)
+    def beside(self, clips: Sequence[EncodedClip], questions: Sequence[str]) -> Beside:
+        """Pair tokens of every two clips, and a hint for each question."""
+        return rows_beside(self.family, self.loaded, self.adapter, clips, questions)
 
     def modules(self) -> dict[str, nn.Module]:
-        """The joiner, where it learns; pair tokens have learnt all they need before."""
+        """The joiner, where it learns; pair tokens and hint have learnt all they need before."""
         hearing: embedded.EmbeddedHearing = self.loaded.hearing
         return {"joiner": hearing.joiner} if self.joiner_learns else {}
 
     @contextmanager
     def adapter_off(self) -> Iterator[None]:
-        """The model as it was before: no LoRA, no pair tokens."""
+        """The model as it was before: no LoRA, no pair tokens, no hint."""
         adapter, self.adapter = self.adapter, None
         try:
             with super().adapter_off():
