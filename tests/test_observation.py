@@ -60,8 +60,14 @@ def test_columns_are_words_then_clips_by_letter_then_the_answer() -> None:
 
 def test_tokens_are_counted_up_to_the_key_that_is_asked_for() -> None:
     seen = observation()
-    assert seen.tokens(8) == (0, 0, 0, 1, 0, 3, 4, 0)
-    assert seen.tokens(10) == (0, 0, 0, 1, 0, 3, 4, 2)
+    counted = dict(zip(seen.sources, seen.tokens(10), strict=True))
+    assert {name: tokens for name, tokens in counted.items() if tokens} == {
+        "question": 1,
+        "clip A": 3,
+        "clip B": 4,
+        "answer": 2,
+    }
+    assert dict(zip(seen.sources, seen.tokens(8), strict=True)) == counted | {"answer": 0}
 
 
 def test_gain_is_the_clips_weight_on_its_keys() -> None:
