@@ -24,12 +24,19 @@ CHAT_SHARE = 0.03
 """Part of the questions that have nothing to do with the clips."""
 SHORT_SHARE = 0.4
 """Part that asks for a short answer whatever the phrasings' chance; that is what it is in the end."""
-MORE_OFTEN: Mapping[str, float] = {"presence": 3.0, "same_kind": 3.0, "extra_event_clip": 2.0, "odd_one_out": 2.0}
+MORE_OFTEN: Mapping[str, float] = {
+    **{"presence": 3.0, "which_clip": 3.0, "same_kind": 3.0, "same_words": 3.0, "same_speaker": 3.0},
+    **{"extra_event_clip": 3.0, "odd_one_out": 2.0, "how_many": 2.0},
+}
+"""Tasks that learn more slowly than the others."""
 LESS_OFTEN = ("difference", "duration", "language", "list_all", "words_difference")
 """Tasks whose answer the ears alone do not give."""
+BATCHES_SORTED_TOGETHER = 8
 GRADIENT_NORM = 1.0
 
 Key = tuple[str | int, ...]
+Drawn = tuple[Scene, str, str, Key]
+"""A scene in some rotation, a question, its task and where it points."""
 
 
 def pointed_at(query: Query, scene: HeardScene, phrasings: Phrasings) -> Key | None:
@@ -95,14 +102,22 @@ def align_hint(
     optimizer = torch.optim.AdamW(hint.parameters(), weight_decay=0.05)
     right: dict[str, list[bool]] = defaultdict(list)
     running = math.nan
+    waiting: list[list[Drawn]] = []
     hint.train()
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step)
-        drawn = [_drawn(rng, phrasings, by_task, tasks, weights, chat) for _ in range(batch)]
-        logits = hint(questions_of([(scene, question) for scene, question, _, _ in drawn], likeness))
-        most = max(len(scene.heard) for scene, *_ in drawn)
-        places = answer_places(most)
+        if not waiting:
+            # a few batches at a time, sorted by clips and words, so that little is padding
+            more = [
+                _drawn(rng, phrasings, by_task, tasks, weights, chat) for _ in range(batch * BATCHES_SORTED_TOGETHER)
+            ]
+            more.sort(key=lambda one: (len(one[0].heard), len(one[1])))
+            waiting = [more[start : start + batch] for start in range(0, len(more), batch)]
+        drawn = waiting.pop(int(rng.integers(len(waiting))))
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = hint(questions_of([(scene, question) for scene, question, _, _ in drawn], likeness)).float()
+        places = answer_places(max(len(scene.heard) for scene, *_ in drawn))
         targets = torch.tensor([places[key] for *_, key in drawn])
         loss = cross_entropy(logits, targets)
         loss.backward()
@@ -126,8 +141,7 @@ def _drawn(
     tasks: Sequence[str],
     weights: Sequence[float],
     chat: Sequence[str],
-) -> tuple[Scene, str, str, Key]:
-    """A scene in some rotation, a question, its task and where it points."""
+) -> Drawn:
     task = one_of(rng, tasks, weights)
     scene, query, key = one_of(rng, by_task[task])
     count = len(scene.heard)
