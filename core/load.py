@@ -14,6 +14,7 @@ from core.errors import LoadError, first_line
 from core.fake import FakeEngine
 from core.families import FAMILIES, Family, Loaded
 from core.lalm import Lalm
+from core.proof import prove
 from core.types import Settings
 
 PRECISIONS = ("auto", "bf16", "int8", "nf4")
@@ -70,7 +71,9 @@ def load(
         context_tokens=family.context_tokens,
         default=Settings(adapter=chosen),
     )
-    return Lalm(loaded, family, info, adapters)
+    lalm = Lalm(loaded, family, info, adapters)
+    prove(lalm)
+    return lalm
 
 
 def open_model(model: str, placement: Placement, progress: Callable[[str], None] = print) -> tuple[Family, Loaded]:
