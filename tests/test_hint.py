@@ -197,3 +197,24 @@ def test_it_learns_where_to_point(scenes: list[HeardScene]) -> None:
     )
     assert right.keys() == {"longer", "shorter"} and min(right.values()) > 0.8
     assert len(lines) == 1 and not hint.training
+
+
+def test_what_is_known_of_a_word_does_not_depend_on_the_question_it_was_met_in(scenes: list[HeardScene]) -> None:
+    """Training in bfloat16 once left words in that precision, and the next question failed."""
+    hint, fresh = Hint(64), likeness_of(LOADED)
+    align_hint(
+        hint,
+        HEARING.joiner,
+        COMPARER_OF_TINY.facts,
+        scenes[:10],
+        fresh,
+        (),
+        np.random.default_rng(0),
+        1,
+        8,
+        lambda step: 0.0,
+        print,
+    )
+    for one, other in zip(fresh("dog"), LIKENESS("dog"), strict=True):
+        torch.testing.assert_close(one, other, atol=0, rtol=0)
+    assert all(known.dtype == torch.float32 for pair in fresh._known.values() for known in pair)

@@ -115,8 +115,9 @@ def align_hint(
             more.sort(key=lambda one: (len(one[0].heard), len(one[1])))
             waiting = [more[start : start + batch] for start in range(0, len(more), batch)]
         drawn = waiting.pop(int(rng.integers(len(waiting))))
+        asked = questions_of([(scene, question) for scene, question, _, _ in drawn], likeness)
         with torch.autocast("cpu", torch.bfloat16):
-            logits = hint(questions_of([(scene, question) for scene, question, _, _ in drawn], likeness)).float()
+            logits = hint(asked).float()
         places = answer_places(max(len(scene.heard) for scene, *_ in drawn))
         targets = torch.tensor([places[key] for *_, key in drawn])
         loss = cross_entropy(logits, targets)
