@@ -10,10 +10,28 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel, ProcessorMixin
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin, SequenceFeatureExtractor
 
 from core.families.family import EncodedClip, Loaded
 from core.types import SAMPLING_RATE_HZ, Clip
+
+
+class AudioOnly(ProcessorMixin):
+    """Goes before the processor class of a family that sees too, and leaves out its image and video processors.
+
+    They would need torchvision, and no picture is ever shown. `from_pretrained` finds the parts by the names of the
+    arguments.
+    """
+
+    def __init__(
+        self,
+        feature_extractor: SequenceFeatureExtractor,
+        tokenizer: PreTrainedTokenizerBase,
+        chat_template: str | None = None,
+    ):
+        """Args: feature_extractor, tokenizer: both parts; chat_template: of the checkpoint."""
+        ProcessorMixin.__init__(self, feature_extractor, tokenizer, chat_template=chat_template)
+        self.audio_token, self.audio_token_id = tokenizer.audio_token, tokenizer.audio_token_id
 
 
 class _Caught(BaseException):
