@@ -38,6 +38,7 @@ from core.lalm import Lalm
 from core.types import SAMPLING_RATE_HZ, Clip
 from tests.tiny_qwen2_5_omni import qwen2_5_omni
 from tests.tiny_qwen3_omni_moe import qwen3_omni_moe
+from tests.tiny_voxtral import voxtral
 
 CHATML = (
     "{% for message in messages %}{% if loop.first and message['role'] != 'system' %}"
@@ -232,6 +233,7 @@ BUILD = {
     "qwen2_audio": qwen2_audio,
     "qwen2_5_omni": qwen2_5_omni,
     "qwen3_omni_moe": qwen3_omni_moe,
+    "voxtral": voxtral,
 }
 
 

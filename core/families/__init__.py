@@ -1,6 +1,6 @@
 """The registry: one table, HF `config.model_type` -> `Family`. A new family is one file here and one line below."""
 
-from core.families import embedded, qwen2_5_omni, qwen2_audio, qwen3_omni_moe
+from core.families import embedded, qwen2_5_omni, qwen2_audio, qwen3_omni_moe, voxtral
 from core.families.family import EncodedClip, Family, Loaded
 
 FAMILIES: dict[str, Family] = {
@@ -10,6 +10,7 @@ FAMILIES: dict[str, Family] = {
         qwen2_audio.FAMILY,
         qwen2_5_omni.FAMILY,
         qwen3_omni_moe.FAMILY,
+        voxtral.FAMILY,
     )
 }
 
