@@ -39,7 +39,8 @@ class AudioProcessor(VoxtralProcessor):
         """Args: text: with the audio token once per sound; audio, sampling_rate: the sounds; return_tensors: "pt"."""
         options = {**self.audio_kwargs, "sampling_rate": sampling_rate, "return_tensors": return_tensors}
         frames = options.pop("max_source_positions")
-        windows = [self._retrieve_input_features([sound], frames, **options) for sound in audio]
+        # the tower takes whole windows of 30 s, shape (windows, mel bands, frames)
+        windows = [self._retrieve_input_features([sound], frames, **options) for sound in audio]  # type: ignore[no-untyped-call]
         whole, *rest = text.split(AUDIO_TOKEN)
         for heard, piece in zip(windows, rest, strict=True):
             whole += AUDIO_TOKEN * (TOKENS_PER_WINDOW * len(heard)) + piece
@@ -61,7 +62,8 @@ def load(checkpoint: str, **options: Any) -> Loaded:
     """From the hub or a folder; transformers reads the tokenizer from tekken.json itself."""
     tokenizer = PreTrainedTokenizerFast.from_pretrained(checkpoint)
     tokenizer.chat_template = TEMPLATE
-    processor = AudioProcessor(WhisperFeatureExtractor.from_pretrained(checkpoint), tokenizer)
+    features = WhisperFeatureExtractor.from_pretrained(checkpoint)
+    processor = AudioProcessor(features, tokenizer)  # type: ignore[no-untyped-call]
     model = VoxtralForConditionalGeneration.from_pretrained(checkpoint, use_safetensors=True, **options)
     return Loaded(model.eval(), tokenizer, processor)
 
