@@ -1,5 +1,6 @@
 """Every family from the hub against its own processor, its own whole model, and its own files."""
 
+import base64
 import json
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from core.families import FAMILIES, Family, Loaded
 from core.load import _model_type
 from core.types import Clip, Conversation, Turn
 from tests import tiny
+from tests.tiny_voxtral import NAMED
 
 FROM_HUB = sorted(set(FAMILIES) - {"embedded"})
 THINKERS = ["qwen2_5_omni", "qwen3_omni_moe"]
@@ -88,3 +90,18 @@ def test_where_the_generation_config_names_no_end_the_tokenizer_does() -> None:
     loaded = tiny.qwen2_5_omni()
     loaded.model.generation_config.eos_token_id = None
     assert stop_ids(loaded) == {loaded.tokenizer.eos_token_id}
+
+
+def test_voxtral_reads_the_tokenizer_its_checkpoints_have(tmp_path: Path) -> None:
+    family, loaded = FAMILIES["voxtral"], tiny.voxtral()
+    loaded.model.save_pretrained(tmp_path)
+    loaded.hearing.feature_extractor.save_pretrained(tmp_path)
+    control = [{"rank": i, "token_str": NAMED.get(i, f"<SPECIAL_{i}>"), "is_control": True} for i in range(26)]
+    single = [{"rank": i, "token_bytes": base64.b64encode(bytes([i])).decode(), "token_str": None} for i in range(256)]
+    config = {"pattern": "\\s+|\\S+", "default_vocab_size": 26 + 256, "default_num_special_tokens": 26, "version": "v7"}
+    tekken = {"config": config, "vocab": single, "special_tokens": control}
+    (tmp_path / "tekken.json").write_text(json.dumps(tekken))
+    again = family.load(str(tmp_path))
+    text = again.tokenizer.decode(built(family, again).ids).replace("[AUDIO]" * 375, "[AUDIO]")
+    assert text == (f"<s>[INST]Clip A: [BEGIN_AUDIO][AUDIO]\nClip B: [BEGIN_AUDIO][AUDIO]\n{QUESTION}[/INST]")
+    assert again.tokenizer.eos_token_id == 2

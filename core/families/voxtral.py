@@ -60,7 +60,7 @@ def encode(loaded: Loaded, clip: Clip) -> EncodedClip:
 
 def load(checkpoint: str, **options: Any) -> Loaded:
     """From the hub or a folder; transformers reads the tokenizer from tekken.json itself."""
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(checkpoint)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(checkpoint, bos_token="<s>", eos_token="</s>")
     tokenizer.chat_template = TEMPLATE
     features = WhisperFeatureExtractor.from_pretrained(checkpoint)
     processor = AudioProcessor(features, tokenizer)  # type: ignore[no-untyped-call]
