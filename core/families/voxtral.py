@@ -21,12 +21,13 @@ AUDIO_TOKEN = "[AUDIO]"
 TOKENS_PER_WINDOW = 375
 ROW_SECONDS = 30 / TOKENS_PER_WINDOW
 
-# What mistral-common's InstructTokenizerV7 writes; the checkpoints have no template of their own.
+# What mistral-common's InstructTokenizerV7 writes; the checkpoints have no template of their own. It refuses a system
+# prompt beside sound, which Voxtral was not trained on: here that stands at the beginning of the first question.
 TEMPLATE = (
-    "<s>{% for message in messages %}"
-    "{% if message['role'] == 'system' %}[SYSTEM_PROMPT]{{ message['content'] }}[/SYSTEM_PROMPT]"
-    "{% elif message['role'] == 'user' %}[INST]{{ message['content'] }}[/INST]"
-    "{% else %}{{ message['content'] }}</s>{% endif %}{% endfor %}"
+    "<s>{% for message in messages %}{% if message['role'] == 'user' %}[INST]"
+    "{% if loop.index0 == 1 and messages[0]['role'] == 'system' %}{{ messages[0]['content'] }}\n\n{% endif %}"
+    "{{ message['content'] }}[/INST]"
+    "{% elif message['role'] == 'assistant' %}{{ message['content'] }}</s>{% endif %}{% endfor %}"
 )
 
 
