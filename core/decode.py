@@ -75,8 +75,10 @@ def last_logits(loaded: Loaded, rows: Tensor, cache: DynamicCache) -> Tensor:
 
 
 def stop_ids(loaded: Loaded) -> frozenset[int]:
-    """Tokens that end an answer, by the model's generation config."""
+    """Tokens that end an answer, by the model's generation config; by the tokenizer where that names none."""
     ids: int | Sequence[int] | None = loaded.model.generation_config.eos_token_id
+    if ids is None:
+        ids = loaded.tokenizer.eos_token_id
     return frozenset([ids] if isinstance(ids, int) else ids or ())
 
 

@@ -36,6 +36,9 @@ from core.families import FAMILIES, Loaded
 from core.families.embedded import AUDIO_TOKEN, EmbeddedHearing
 from core.lalm import Lalm
 from core.types import SAMPLING_RATE_HZ, Clip
+from tests.tiny_qwen2_5_omni import qwen2_5_omni
+from tests.tiny_qwen3_omni_moe import qwen3_omni_moe
+from tests.tiny_voxtral import voxtral
 
 CHATML = (
     "{% for message in messages %}{% if loop.first and message['role'] != 'system' %}"
@@ -225,7 +228,13 @@ def _opinionated(model: torch.nn.Module) -> torch.nn.Module:
     return model.eval()
 
 
-BUILD = {"embedded": embedded, "qwen2_audio": qwen2_audio}
+BUILD = {
+    "embedded": embedded,
+    "qwen2_audio": qwen2_audio,
+    "qwen2_5_omni": qwen2_5_omni,
+    "qwen3_omni_moe": qwen3_omni_moe,
+    "voxtral": voxtral,
+}
 
 
 def engine(model_type: str) -> Lalm:

@@ -10,10 +10,28 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel, ProcessorMixin
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin, SequenceFeatureExtractor
 
 from core.families.family import EncodedClip, Loaded
 from core.types import SAMPLING_RATE_HZ, Clip
+
+
+class AudioOnly(ProcessorMixin):
+    """Goes before the processor class of a family that sees too, and leaves out its image and video processors.
+
+    They would need torchvision, and no picture is ever shown. `from_pretrained` finds the parts by the names of the
+    arguments.
+    """
+
+    def __init__(
+        self,
+        feature_extractor: SequenceFeatureExtractor,
+        tokenizer: PreTrainedTokenizerBase,
+        chat_template: str | None = None,
+    ):
+        """Args: feature_extractor, tokenizer: both parts; chat_template: of the checkpoint."""
+        ProcessorMixin.__init__(self, feature_extractor, tokenizer, chat_template=chat_template)
+        self.audio_token, self.audio_token_id = tokenizer.audio_token, tokenizer.audio_token_id
 
 
 class _Caught(BaseException):
@@ -24,14 +42,16 @@ class _Caught(BaseException):
 
 
 @torch.inference_mode()
-def encode_by_stub(loaded: Loaded, clip: Clip, stub: str, audio_token_id: int) -> EncodedClip:
-    """Rows of one clip, each standing for an equal share of its length.
+def encode_by_stub(loaded: Loaded, clip: Clip, stub: str, audio_token_id: int, row_seconds: float = 0.0) -> EncodedClip:
+    """Rows of one clip.
 
     Args:
         loaded: A model from the hub whose `hearing` is its processor.
         clip: The clip, within the family's window.
         stub: Text with the family's audio placeholder once.
         audio_token_id: The id that stands for audio after the processor's expansion.
+        row_seconds: What one row stands for, in a family that pads clips: rows of padding stand at the clip's end. With
+            0 the rows share the clip equally.
     """
     processor: ProcessorMixin = loaded.hearing
     inputs = processor(text=stub, audio=[clip.samples], sampling_rate=SAMPLING_RATE_HZ, return_tensors="pt")
@@ -40,7 +60,7 @@ def encode_by_stub(loaded: Loaded, clip: Clip, stub: str, audio_token_id: int) -
     rows = caught_embeddings(loaded.model, moved)[0]
     rows = rows[inputs["input_ids"][0] == audio_token_id]
     assert len(rows), "the processor dropped the audio"
-    edges = torch.linspace(0, clip.seconds, len(rows) + 1)
+    edges = torch.linspace(0, len(rows) * row_seconds or clip.seconds, len(rows) + 1).clamp(max=clip.seconds)
     return EncodedClip(rows.clone(), torch.stack([edges[:-1], edges[1:]], dim=1), clip.seconds)
 
 
