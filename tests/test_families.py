@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import DynamicCache
+from transformers import DynamicCache, ProcessorMixin
 
 from core import prompt
 from core.attention import Lens
 from core.decode import last_logits
 from core.families import FAMILIES
 from core.lalm import Lalm
-from core.types import Boost, Clip, Conversation, Done, Settings, Token, Turn
+from core.types import SAMPLING_RATE_HZ, Boost, Clip, Conversation, Done, Settings, Token, Turn
 from tests import tiny
 
 QUESTION = "Which clip has the dog?"
@@ -54,6 +54,20 @@ def test_spans_partition_the_prompt_and_count_each_clip(engine: Lalm) -> None:
     for span, encoded in zip(clips, made.clips, strict=True):
         assert span.stop - span.start == len(encoded.rows) == len(encoded.seconds)
         assert set(made.ids[span.start : span.stop]) == {placeholder}
+
+
+def test_a_clip_stands_in_the_prompt_as_the_processor_writes_it(engine: Lalm) -> None:
+    processor, clip = engine.loaded.hearing, tiny.noise(1, 2.3)
+    if not isinstance(processor, ProcessorMixin):
+        pytest.skip("hears without a processor")
+    inputs = processor(
+        text=engine.family.audio_token, audio=[clip.samples], add_special_tokens=False, sampling_rate=SAMPLING_RATE_HZ
+    )
+    expected, made = np.asarray(inputs["input_ids"])[0].tolist(), built(engine, asked(clip))
+    (span,) = (span for span in made.spans if span.source == "clip A")
+    start = span.start - expected.index(made.ids[span.start])
+    assert made.ids[start : start + len(expected)] == expected
+    assert span.stop - span.start == expected.count(made.ids[span.start])
 
 
 def test_the_question_is_found_word_for_word(engine: Lalm) -> None:

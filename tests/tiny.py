@@ -36,6 +36,8 @@ from core.families import FAMILIES, Loaded
 from core.families.embedded import AUDIO_TOKEN, EmbeddedHearing
 from core.lalm import Lalm
 from core.types import SAMPLING_RATE_HZ, Clip
+from tests.tiny_audioflamingo3 import audioflamingo3
+from tests.tiny_musicflamingo import musicflamingo
 
 CHATML = (
     "{% for message in messages %}{% if loop.first and message['role'] != 'system' %}"
@@ -225,7 +227,12 @@ def _opinionated(model: torch.nn.Module) -> torch.nn.Module:
     return model.eval()
 
 
-BUILD = {"embedded": embedded, "qwen2_audio": qwen2_audio}
+BUILD = {
+    "embedded": embedded,
+    "qwen2_audio": qwen2_audio,
+    "audioflamingo3": audioflamingo3,
+    "musicflamingo": musicflamingo,
+}
 
 
 def engine(model_type: str) -> Lalm:
