@@ -37,7 +37,10 @@ from core.families.embedded import AUDIO_TOKEN, EmbeddedHearing
 from core.lalm import Lalm
 from core.types import SAMPLING_RATE_HZ, Clip
 from tests.tiny_audioflamingo3 import audioflamingo3
+from tests.tiny_gemma3n import gemma3n
+from tests.tiny_gemma4 import gemma4
 from tests.tiny_musicflamingo import musicflamingo
+from tests.tiny_phi4_multimodal import phi4_multimodal
 
 CHATML = (
     "{% for message in messages %}{% if loop.first and message['role'] != 'system' %}"
@@ -232,6 +235,9 @@ BUILD = {
     "qwen2_audio": qwen2_audio,
     "audioflamingo3": audioflamingo3,
     "musicflamingo": musicflamingo,
+    "gemma3n": gemma3n,
+    "gemma4": gemma4,
+    "phi4_multimodal": phi4_multimodal,
 }
 
 
