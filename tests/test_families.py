@@ -11,6 +11,7 @@ from transformers import DynamicCache, ProcessorMixin
 from core import prompt
 from core.attention import Lens
 from core.decode import last_logits, stop_ids
+from core.errors import ConversationError
 from core.families import FAMILIES
 from core.lalm import Lalm
 from core.types import SAMPLING_RATE_HZ, Boost, Clip, Conversation, Done, Settings, Token, Turn
@@ -70,6 +71,32 @@ def test_a_clip_stands_in_the_prompt_as_the_processor_writes_it(engine: Lalm) ->
     start = span.start - expected.index(made.ids[span.start])
     assert made.ids[start : start + len(expected)] == expected
     assert span.stop - span.start == expected.count(made.ids[span.start])
+
+
+def test_rows_are_what_the_model_itself_would_have_used(engine: Lalm) -> None:
+    loaded, clip = engine.loaded, tiny.noise(1, 2.3)
+    processor, placeholder = loaded.hearing, loaded.tokenizer.convert_tokens_to_ids(engine.family.audio_token)
+    if not isinstance(processor, ProcessorMixin):
+        pytest.skip("hears without a processor")
+    inputs = processor(
+        text=engine.family.audio_token,
+        audio=[clip.samples],
+        add_special_tokens=False,
+        sampling_rate=SAMPLING_RATE_HZ,
+        return_tensors="pt",
+    )
+    ids = inputs["input_ids"][0]
+    with torch.inference_mode():
+        expected = loaded.model(**inputs).logits[0, -1].float()
+        rows = loaded.embed_tokens(ids.tolist()).clone()
+        rows[ids == placeholder] = engine.encode(clip).rows
+        torch.testing.assert_close(last_logits(loaded, rows[None], DynamicCache()), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_clip_longer_than_the_window_is_refused_in_words(engine: Lalm) -> None:
+    long = Clip(np.zeros(round((engine.family.window_seconds + 1) * SAMPLING_RATE_HZ), np.float32), "long.wav")
+    with pytest.raises(ConversationError, match=r"long\.wav.*cut it"):
+        next(engine.stream(asked(long), Settings()))
 
 
 def test_the_question_is_found_word_for_word(engine: Lalm) -> None:

@@ -43,7 +43,7 @@ class ClosedEyes(PreTrainedModel):
     def __init__(self, config: ClosedEyesConfig):
         """Args: config: of the tower it stands for."""
         super().__init__(config)
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
 
 AutoModel.register(ClosedEyesConfig, ClosedEyes)
