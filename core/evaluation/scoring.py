@@ -92,7 +92,7 @@ def likelihoods(
     with lalm.lens.lent(BoostedRows(lalm.lens, layout, plans)) if acting else nullcontext():
         output = loaded.model.get_decoder()(
             inputs_embeds=rows[None],
-            attention_mask=layout.mask[None, None].to(rows.device),
+            attention_mask=layout.masks(loaded.model.config.get_text_config(), rows.device),
             position_ids=layout.positions[None].to(rows.device),
             use_cache=False,
         )
