@@ -59,7 +59,7 @@ def gemma3n() -> Loaded:
         max_position_embeddings=4096,
         sliding_window=64,
         layer_types=["sliding_attention", "full_attention", "full_attention"],
-        num_kv_shared_layers=0,
+        num_kv_shared_layers=1,
         altup_num_inputs=2,
         laurel_rank=8,
         pad_token_id=words.pad_token_id,

@@ -54,7 +54,7 @@ def gemma4() -> Loaded:
         max_position_embeddings=4096,
         sliding_window=64,
         layer_types=["sliding_attention", "full_attention", "full_attention"],
-        num_kv_shared_layers=0,
+        num_kv_shared_layers=1,
         final_logit_softcapping=30.0,
         pad_token_id=words.pad_token_id,
         eos_token_id=words.eos_token_id,
