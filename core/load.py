@@ -20,7 +20,12 @@ from core.types import Settings
 PRECISIONS = ("auto", "bf16", "int8", "nf4")
 BF16_GIB = 24
 """Free GPU memory from which `auto` takes bf16: an 8B model needs about 17 GiB, and room for long prompts."""
-TOWERS_UNQUANTISED = [r".*audio_tower", r".*multi_modal_projector", "lm_head"]
+TOWERS_UNQUANTISED = [
+    r".*audio_tower",
+    r".*multi_modal_projector",
+    r".*embed_(audio|vision|tokens_extend)",
+    "lm_head",
+]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,17 @@
 """The registry: one table, HF `config.model_type` -> `Family`. A new family is one file here and one line below."""
 
-from core.families import embedded, qwen2_5_omni, qwen2_audio, qwen3_omni_moe, voxtral
+from core.families import (
+    audioflamingo3,
+    embedded,
+    gemma3n,
+    gemma4,
+    musicflamingo,
+    phi4_multimodal,
+    qwen2_5_omni,
+    qwen2_audio,
+    qwen3_omni_moe,
+    voxtral,
+)
 from core.families.family import EncodedClip, Family, Loaded
 
 FAMILIES: dict[str, Family] = {
@@ -11,6 +22,11 @@ FAMILIES: dict[str, Family] = {
         qwen2_5_omni.FAMILY,
         qwen3_omni_moe.FAMILY,
         voxtral.FAMILY,
+        audioflamingo3.FAMILY,
+        musicflamingo.FAMILY,
+        gemma3n.FAMILY,
+        gemma4.FAMILY,
+        phi4_multimodal.FAMILY,
     )
 }
 

@@ -5,7 +5,7 @@ embeddings are caught where they enter the decoder, which then does not run. So 
 again, and what is caught is what the model itself would have used.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -65,16 +65,52 @@ def encode_by_stub(loaded: Loaded, clip: Clip, stub: str, audio_token_id: int, r
 
 
 def caught_embeddings(model: PreTrainedModel, inputs: Mapping[str, Tensor]) -> Tensor:
-    """What the decoder would have received for `inputs`, shape (1, tokens, hidden)."""
+    """What the decoder would have received for `inputs`, shape (1, tokens, width).
+
+    The width is that of the embeddings, and of what each layer gets beside them where layers do (`widen`).
+    """
+    decoder = model.get_decoder()
 
     def catch(_module: torch.nn.Module, _args: Any, kwargs: dict[str, Any]) -> None:
-        raise _Caught(kwargs["inputs_embeds"])
+        rows, beside = kwargs.get("inputs_embeds"), kwargs.get("per_layer_inputs")
+        if rows is not None:
+            raise _Caught(rows if beside is None else torch.cat([rows, beside.flatten(2)], dim=-1))
 
-    handle = model.get_decoder().register_forward_pre_hook(catch, with_kwargs=True)
+    def catch_late(_module: torch.nn.Module, args: tuple[Tensor, ...]) -> None:
+        # a decoder that is given ids embeds them for itself: its first layer shows how
+        raise _Caught(args[0])
+
+    handles = [
+        decoder.register_forward_pre_hook(catch, with_kwargs=True),
+        decoder.layers[0].register_forward_pre_hook(catch_late),
+    ]
     try:
         model(**inputs, use_cache=False)
     except _Caught as caught:
         return caught.rows
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
     raise AssertionError("the decoder was not reached")
+
+
+@torch.no_grad()
+def embed_by_model(model: PreTrainedModel, ids: Sequence[int]) -> Tensor:
+    """Rows of text as the model itself embeds it, shape (tokens, width); for a family whose table is not all of it."""
+    # one token more, because no model takes none
+    return caught_embeddings(model, {"input_ids": torch.tensor([[*ids, 0]], device=model.device)})[0, :-1]
+
+
+def widen(model: PreTrainedModel) -> None:
+    """Lets a model take rows that hold, behind the embedding, what each layer gets beside it (per-layer embeddings)."""
+    text = model.config.get_text_config()
+
+    def unpack(_module: torch.nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        rows = kwargs.get("inputs_embeds")
+        if rows is None or rows.shape[-1] == text.hidden_size:
+            return args, kwargs
+        beside = rows[..., text.hidden_size :].unflatten(-1, (text.num_hidden_layers, -1))
+        return args, kwargs | {"inputs_embeds": rows[..., : text.hidden_size], "per_layer_inputs": beside}
+
+    for module in (model, model.get_decoder()):
+        module.register_forward_pre_hook(unpack, with_kwargs=True)
