@@ -64,9 +64,13 @@ def test_a_clip_stands_in_the_prompt_as_the_processor_writes_it(engine: Lalm) ->
     if not isinstance(processor, ProcessorMixin):
         pytest.skip("hears without a processor")
     inputs = processor(
-        text=engine.family.audio_token, audio=[clip.samples], add_special_tokens=False, sampling_rate=SAMPLING_RATE_HZ
+        text=engine.family.audio_token,
+        audio=[clip.samples],
+        add_special_tokens=False,
+        sampling_rate=SAMPLING_RATE_HZ,
+        return_tensors="pt",
     )
-    expected, made = np.asarray(inputs["input_ids"])[0].tolist(), built(engine, asked(clip))
+    expected, made = inputs["input_ids"][0].tolist(), built(engine, asked(clip))
     (span,) = (span for span in made.spans if span.source == "clip A")
     start = span.start - expected.index(made.ids[span.start])
     assert made.ids[start : start + len(expected)] == expected

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from transformers import DynamicCache
 
 from core import prompt
@@ -15,10 +14,12 @@ from core.families import FAMILIES, Family, Loaded
 from core.load import _model_type
 from core.types import Clip, Conversation, Turn
 from tests import tiny
+from tests.folders import save
 from tests.tiny_voxtral import NAMED
 
 FROM_HUB = sorted(set(FAMILIES) - {"embedded"})
-THINKERS = ["qwen2_5_omni", "qwen3_omni_moe"]
+SEVERAL = ["phi4_multimodal", "qwen2_5_omni", "qwen2_audio", "qwen3_omni_moe", "voxtral"]
+"""Families whose processors take several clips a turn, and their templates several parts."""
 QUESTION = "Which clip has the dog?"
 
 
@@ -45,7 +46,7 @@ def by_processor(family: Family, loaded: Loaded, conversation: Conversation) -> 
     return loaded.hearing(text=text, audio=sounds, sampling_rate=16_000, return_tensors="pt")
 
 
-@pytest.mark.parametrize("model_type", FROM_HUB)
+@pytest.mark.parametrize("model_type", SEVERAL)
 def test_ids_are_those_of_the_processor(model_type: str) -> None:
     family, loaded = FAMILIES[model_type], tiny.BUILD[model_type]()
     conversation = asked(tiny.tone(440, 0.4), tiny.noise(1, 2.3), tiny.noise(2))
@@ -53,7 +54,7 @@ def test_ids_are_those_of_the_processor(model_type: str) -> None:
     assert built(family, loaded, conversation).ids == inputs["input_ids"][0].tolist()
 
 
-@pytest.mark.parametrize("model_type", FROM_HUB)
+@pytest.mark.parametrize("model_type", SEVERAL)
 def test_rows_and_positions_are_those_of_the_whole_model(model_type: str) -> None:
     family, loaded = FAMILIES[model_type], tiny.BUILD[model_type]()
     # clips of one length: some processors pad the shorter ones, whose last frame then ends differently
@@ -67,23 +68,12 @@ def test_rows_and_positions_are_those_of_the_whole_model(model_type: str) -> Non
 @pytest.mark.parametrize("model_type", FROM_HUB)
 def test_a_saved_checkpoint_comes_back_whole(model_type: str, tmp_path: Path) -> None:
     family, loaded = FAMILIES[model_type], tiny.BUILD[model_type]()
-    loaded.model.save_pretrained(tmp_path)
-    loaded.hearing.save_pretrained(tmp_path)
-    if model_type in THINKERS:
-        as_part_of_the_full_model(tmp_path, model_type)
+    save(loaded, model_type, tmp_path)
     assert _model_type(str(tmp_path)) == model_type
     again = family.load(str(tmp_path))
     before, after = built(family, loaded), built(family, again)
     assert after.ids == before.ids and stop_ids(again) == stop_ids(loaded)
     torch.testing.assert_close(after.embed(again.embed_tokens), before.embed(loaded.embed_tokens))
-
-
-def as_part_of_the_full_model(folder: Path, model_type: str) -> None:
-    """A thinker's folder as the hub has it: its config inside the full model's, its tensors under its name."""
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({"model_type": model_type, "thinker_config": config}))
-    tensors = load_file(folder / "model.safetensors")
-    save_file({f"thinker.{name}": t for name, t in tensors.items()}, folder / "model.safetensors", {"format": "pt"})
 
 
 def test_where_the_generation_config_names_no_end_the_tokenizer_does() -> None:

@@ -11,6 +11,7 @@ from core.errors import LoadError, SettingsError
 from core.load import load, place
 from core.types import Conversation, Done, Settings, Turn
 from tests import tiny
+from tests.folders import save
 
 
 def silent(line: str) -> None:
@@ -54,9 +55,7 @@ def test_a_model_that_cannot_be_found_points_to_the_embedded_one(tmp_path: Path)
 
 @pytest.mark.parametrize("model_type", sorted(set(tiny.BUILD) - {"embedded"}))
 def test_a_real_checkpoint_folder_is_loaded_and_answers(model_type: str, tmp_path: Path) -> None:
-    loaded = tiny.BUILD[model_type]()
-    loaded.model.save_pretrained(tmp_path)
-    loaded.hearing.save_pretrained(tmp_path)
+    save(tiny.BUILD[model_type](), model_type, tmp_path)
     engine = load(str(tmp_path), precision="bf16", progress=silent)
     assert engine.info.family == model_type and engine.info.precision == "bf16"
     asked = Conversation((Turn("user", (tiny.tone(440), tiny.noise(1), "Which clip has the dog?")),))

@@ -35,9 +35,14 @@ class AudioProcessor(VoxtralProcessor):
     """`VoxtralProcessor` without mistral-common: takes text and sounds, as the processors of other families do."""
 
     def __call__(
-        self, text: str, audio: Sequence[NDArray[Any]], sampling_rate: int, return_tensors: str
+        self,
+        text: str,
+        audio: Sequence[NDArray[Any]],
+        sampling_rate: int,
+        return_tensors: str,
+        add_special_tokens: bool = False,
     ) -> BatchFeature:
-        """Args: text: with the audio token once per sound; audio, sampling_rate: the sounds; return_tensors: "pt"."""
+        """Args: text: with the audio token once per sound; audio, sampling_rate: the sounds; the rest: as ever."""
         options = {**self.audio_kwargs, "sampling_rate": sampling_rate, "return_tensors": return_tensors}
         frames = options.pop("max_source_positions")
         # the tower takes whole windows of 30 s, shape (windows, mel bands, frames)
@@ -45,7 +50,7 @@ class AudioProcessor(VoxtralProcessor):
         whole, *rest = text.split(AUDIO_TOKEN)
         for heard, piece in zip(windows, rest, strict=True):
             whole += AUDIO_TOKEN * (TOKENS_PER_WINDOW * len(heard)) + piece
-        ids = self.tokenizer(whole, add_special_tokens=False, return_tensors=return_tensors)["input_ids"]
+        ids = self.tokenizer(whole, add_special_tokens=add_special_tokens, return_tensors=return_tensors)["input_ids"]
         return BatchFeature({"input_ids": ids, "input_features": torch.cat(windows)})
 
 
