@@ -59,7 +59,7 @@ class Recipe:
     further: int = 4
     comparer: bool = True
     scenes: int = 12_000
-    hint_steps: int = 3000
+    hint_steps: int = 5000
     hint_batch: int = 64
     facts_share: float = 0.0
     tasks: tuple[str, ...] = ()
