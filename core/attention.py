@@ -114,6 +114,12 @@ class Lens:
             finally:
                 self._probe = None
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """No other thread's forward runs under the lens while inside, so nobody else chooses an adapter meanwhile."""
+        with self._lock:
+            yield
+
     def probe_of_this_thread(self) -> "Attention | None":
         """The probe of the forward now running in this thread."""
         probe = self._probe

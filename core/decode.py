@@ -11,7 +11,13 @@ from typing import Literal
 import torch
 from tokenizers.decoders import DecodeStream
 from torch import Tensor
-from transformers import DynamicCache, LogitsProcessorList, TemperatureLogitsWarper, TopPLogitsWarper
+from transformers import (
+    DynamicCache,
+    LogitsProcessorList,
+    PreTrainedModel,
+    TemperatureLogitsWarper,
+    TopPLogitsWarper,
+)
 
 from core.adapter import Adapters
 from core.attention import Lens
@@ -62,7 +68,7 @@ def steps(
             yield End("stop")
             return
         yield Token(text.step(loaded.tokenizer._tokenizer, token) or "", reading)
-        rows = loaded.model.get_input_embeddings()(torch.tensor([[token]], device=rows.device))
+        rows = loaded.embed_tokens([token])[None]
     yield End("length")
 
 
@@ -71,12 +77,20 @@ def last_logits(loaded: Loaded, rows: Tensor, cache: DynamicCache) -> Tensor:
     output = loaded.model.get_decoder()(inputs_embeds=rows, past_key_values=cache, use_cache=True)
     head = loaded.model.get_output_embeddings()
     logits: Tensor = head(output.last_hidden_state[:, -1:])[0, 0]
-    return logits.float()
+    return capped(loaded.model, logits.float())
+
+
+def capped(model: PreTrainedModel, logits: Tensor) -> Tensor:
+    """Logits as the model's own forward gives them: some squeeze them after the head (Gemma 2, arXiv 2408.00118)."""
+    cap: float | None = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
+    return logits if cap is None else cap * torch.tanh(logits / cap)
 
 
 def stop_ids(loaded: Loaded) -> frozenset[int]:
-    """Tokens that end an answer, by the model's generation config."""
+    """Tokens that end an answer, by the model's generation config; by the tokenizer where that names none."""
     ids: int | Sequence[int] | None = loaded.model.generation_config.eos_token_id
+    if ids is None:
+        ids = loaded.tokenizer.eos_token_id
     return frozenset([ids] if isinstance(ids, int) else ids or ())
 
 

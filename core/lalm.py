@@ -73,7 +73,11 @@ class Lalm:
             ConversationError: Nothing was asked.
         """
         encode = encode or self.encode
-        clips = [encode(clip) for clip in conversation.clips]
+        clips = []
+        for clip in conversation.clips:
+            with self.lens.alone():
+                self.adapters.select(settings.adapter)  # an adapter may reach into the audio tower
+                clips.append(encode(clip))
         beside = rows_beside(self.family, self.loaded, settings.adapter, clips, [conversation.question])
         facts = [in_words(measure(clip.samples)) for clip in conversation.clips] if settings.facts else []
         return build(conversation, clips, self.family, self.loaded.tokenizer, settings.system, beside, facts)

@@ -14,12 +14,18 @@ from core.errors import LoadError, first_line
 from core.fake import FakeEngine
 from core.families import FAMILIES, Family, Loaded
 from core.lalm import Lalm
+from core.proof import prove
 from core.types import Settings
 
 PRECISIONS = ("auto", "bf16", "int8", "nf4")
 BF16_GIB = 24
 """Free GPU memory from which `auto` takes bf16: an 8B model needs about 17 GiB, and room for long prompts."""
-TOWERS_UNQUANTISED = [r".*audio_tower", r".*multi_modal_projector", "lm_head"]
+TOWERS_UNQUANTISED = [
+    r".*audio_tower",
+    r".*multi_modal_projector",
+    r".*embed_(audio|vision|tokens_extend)",
+    "lm_head",
+]
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,9 @@ def load(
         context_tokens=family.context_tokens,
         default=Settings(adapter=chosen),
     )
-    return Lalm(loaded, family, info, adapters)
+    lalm = Lalm(loaded, family, info, adapters)
+    prove(lalm)
+    return lalm
 
 
 def open_model(model: str, placement: Placement, progress: Callable[[str], None] = print) -> tuple[Family, Loaded]:

@@ -80,8 +80,7 @@ def plainly(lalm: Lalm, case: Forced, settings: Settings) -> list[float]:
         with torch.inference_mode():
             rows = case.prompt.embed(lalm.loaded.embed_tokens)
             rows = torch.cat([rows, lalm.loaded.embed_tokens(answer)[None]], 1)
-            hidden = lalm.loaded.model.get_decoder()(inputs_embeds=rows).last_hidden_state
-            logits = lalm.loaded.model.get_output_embeddings()(hidden)[0, -len(answer) - 1 : -1].float()
+            logits = lalm.loaded.model(inputs_embeds=rows).logits[0, -len(answer) - 1 : -1].float()
         scores.append(float(logits.log_softmax(-1)[range(len(answer)), list(answer)].mean()))
     return scores
 
@@ -103,7 +102,7 @@ def stepwise(lalm: Lalm, case: Forced, settings: Settings) -> list[float]:
     return scores
 
 
-@pytest.mark.parametrize("model_type", ["embedded", "qwen2_audio"])
+@pytest.mark.parametrize("model_type", ["embedded", "qwen2_audio", "gemma3n", "gemma4"])
 def test_one_forward_scores_as_one_forward_an_answer_does(model_type: str) -> None:
     lalm = engine(model_type)
     for adapter in (*lalm.info.adapters, None):
@@ -113,7 +112,7 @@ def test_one_forward_scores_as_one_forward_an_answer_does(model_type: str) -> No
         assert found == pytest.approx(plainly(lalm, case, settings), abs=1e-4)
 
 
-@pytest.mark.parametrize("model_type", ["embedded", "qwen2_audio"])
+@pytest.mark.parametrize("model_type", ["embedded", "qwen2_audio", "gemma3n", "gemma4"])
 def test_boosts_packed_together_score_as_the_engine_decodes(model_type: str) -> None:
     lalm = engine(model_type)
     settings = Settings(adapter=next(iter(lalm.info.adapters), None))

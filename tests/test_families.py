@@ -1,17 +1,20 @@
 """The contract every family keeps, each built tiny, random and offline."""
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import DynamicCache
+from transformers import DynamicCache, ProcessorMixin
 
 from core import prompt
 from core.attention import Lens
-from core.decode import last_logits
+from core.decode import last_logits, stop_ids
+from core.errors import ConversationError
 from core.families import FAMILIES
 from core.lalm import Lalm
-from core.types import Boost, Clip, Conversation, Done, Settings, Token, Turn
+from core.types import SAMPLING_RATE_HZ, Boost, Clip, Conversation, Done, Settings, Token, Turn
 from tests import tiny
 
 QUESTION = "Which clip has the dog?"
@@ -54,6 +57,50 @@ def test_spans_partition_the_prompt_and_count_each_clip(engine: Lalm) -> None:
     for span, encoded in zip(clips, made.clips, strict=True):
         assert span.stop - span.start == len(encoded.rows) == len(encoded.seconds)
         assert set(made.ids[span.start : span.stop]) == {placeholder}
+
+
+def test_a_clip_stands_in_the_prompt_as_the_processor_writes_it(engine: Lalm) -> None:
+    processor, clip = engine.loaded.hearing, tiny.noise(1, 2.3)
+    if not isinstance(processor, ProcessorMixin):
+        pytest.skip("hears without a processor")
+    inputs = processor(
+        text=engine.family.audio_token,
+        audio=[clip.samples],
+        add_special_tokens=False,
+        sampling_rate=SAMPLING_RATE_HZ,
+        return_tensors="pt",
+    )
+    expected, made = inputs["input_ids"][0].tolist(), built(engine, asked(clip))
+    (span,) = (span for span in made.spans if span.source == "clip A")
+    start = span.start - expected.index(made.ids[span.start])
+    assert made.ids[start : start + len(expected)] == expected
+    assert span.stop - span.start == expected.count(made.ids[span.start])
+
+
+def test_rows_are_what_the_model_itself_would_have_used(engine: Lalm) -> None:
+    loaded, clip = engine.loaded, tiny.noise(1, 2.3)
+    processor, placeholder = loaded.hearing, loaded.tokenizer.convert_tokens_to_ids(engine.family.audio_token)
+    if not isinstance(processor, ProcessorMixin):
+        pytest.skip("hears without a processor")
+    inputs = processor(
+        text=engine.family.audio_token,
+        audio=[clip.samples],
+        add_special_tokens=False,
+        sampling_rate=SAMPLING_RATE_HZ,
+        return_tensors="pt",
+    )
+    ids = inputs["input_ids"][0]
+    with torch.inference_mode():
+        expected = loaded.model(**inputs).logits[0, -1].float()
+        rows = loaded.embed_tokens(ids.tolist()).clone()
+        rows[ids == placeholder] = engine.encode(clip).rows
+        torch.testing.assert_close(last_logits(loaded, rows[None], DynamicCache()), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_clip_longer_than_the_window_is_refused_in_words(engine: Lalm) -> None:
+    long = Clip(np.zeros(round((engine.family.window_seconds + 1) * SAMPLING_RATE_HZ), np.float32), "long.wav")
+    with pytest.raises(ConversationError, match=r"long\.wav.*cut it"):
+        next(engine.stream(asked(long), Settings()))
 
 
 def test_the_question_is_found_word_for_word(engine: Lalm) -> None:
@@ -105,13 +152,24 @@ def test_times_lie_within_the_clip_and_reach_its_end(engine: Lalm) -> None:
         assert (clip.seconds[:, 1] >= clip.seconds[:, 0]).all()
 
 
+@torch.inference_mode()
+def generated(engine: Lalm, rows: torch.Tensor) -> list[int]:
+    """Twelve tokens by `generate`; by whole forwards without a cache where it takes no embeddings (Gemma 4)."""
+    model = engine.loaded.model
+    if "inputs_embeds" in inspect.signature(model.prepare_inputs_for_generation).parameters:
+        mask = torch.ones(rows.shape[:2], dtype=torch.long)
+        found = model.generate(inputs_embeds=rows, attention_mask=mask, max_new_tokens=12, do_sample=False)
+        return [int(token) for token in found[0]]
+    tokens: list[int] = []
+    while len(tokens) < 12 and not stop_ids(engine.loaded).intersection(tokens):
+        grown = torch.cat([rows, engine.loaded.embed_tokens(tokens)[None]], dim=1)
+        tokens.append(int(model(inputs_embeds=grown, use_cache=False).logits[0, -1].argmax()))
+    return tokens
+
+
 def test_greedy_equals_generate(engine: Lalm) -> None:
     conversation = asked(tiny.tone(440), tiny.noise(1))
-    rows = rows_of(engine, conversation)
-    mask = torch.ones(rows.shape[:2], dtype=torch.long)
-    expected = engine.loaded.model.generate(
-        inputs_embeds=rows, attention_mask=mask, max_new_tokens=12, do_sample=False
-    )[0]
+    expected = generated(engine, rows_of(engine, conversation))
     words = engine.loaded.tokenizer.decode(expected, skip_special_tokens=True)
     events = list(engine.stream(conversation, Settings(max_tokens=12)))
     assert isinstance(events[-1], Done)
@@ -191,7 +249,7 @@ def test_the_lens_never_touches_the_audio_tower(model_type: str) -> None:
 def test_adapter_on_changes_the_answer_and_off_equals_the_base(model_type: str, tmp_path) -> None:  # type: ignore[no-untyped-def]
     donor = tiny.BUILD[model_type]().model
     config = LoraConfig(r=4, target_modules=r".*(layers)\.\d+\.(self_attn|mlp)\.\w+", init_lora_weights=False)
-    config.target_modules = r"(.*language_model\.|model\.)layers\.\d+\.(self_attn|mlp)\.(q_proj|v_proj|up_proj)"
+    config.target_modules = r"(.*language_model\.|model\.)layers\.\d+\.(self_attn|mlp)\.(q|v|qkv|up)_proj"
     torch.manual_seed(3)
     get_peft_model(donor, config).save_pretrained(tmp_path / "other")
     engine = tiny.engine(model_type)

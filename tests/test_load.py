@@ -9,7 +9,9 @@ import torch
 from core.adapter import Adapters
 from core.errors import LoadError, SettingsError
 from core.load import load, place
+from core.types import Conversation, Done, Settings, Turn
 from tests import tiny
+from tests.folders import save
 
 
 def silent(line: str) -> None:
@@ -51,12 +53,13 @@ def test_a_model_that_cannot_be_found_points_to_the_embedded_one(tmp_path: Path)
         load(str(tmp_path / "nowhere"), progress=silent)
 
 
-def test_a_real_checkpoint_folder_is_loaded_and_answers(tmp_path: Path) -> None:
-    loaded = tiny.qwen2_audio()
-    loaded.model.save_pretrained(tmp_path)
-    loaded.hearing.save_pretrained(tmp_path)
+@pytest.mark.parametrize("model_type", sorted(set(tiny.BUILD) - {"embedded"}))
+def test_a_real_checkpoint_folder_is_loaded_and_answers(model_type: str, tmp_path: Path) -> None:
+    save(tiny.BUILD[model_type](), model_type, tmp_path)
     engine = load(str(tmp_path), precision="bf16", progress=silent)
-    assert engine.info.family == "qwen2_audio" and engine.info.precision == "bf16"
+    assert engine.info.family == model_type and engine.info.precision == "bf16"
+    asked = Conversation((Turn("user", (tiny.tone(440), tiny.noise(1), "Which clip has the dog?")),))
+    assert isinstance(list(engine.stream(asked, Settings(max_tokens=2)))[-1], Done)
 
 
 def test_a_folder_that_is_no_adapter_is_one_sentence(tmp_path: Path) -> None:

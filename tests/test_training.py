@@ -81,6 +81,23 @@ def test_each_question_gets_what_it_would_get_alone() -> None:
     torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:The following (rank|alpha)_pattern keys")
+@pytest.mark.parametrize("model_type", sorted(tiny.BUILD))
+def test_a_lora_stays_in_the_decoder_or_is_refused(model_type: str) -> None:
+    loaded = tiny.BUILD[model_type]()
+    loaded.model.requires_grad_(False)
+    decoder = loaded.model.get_decoder()
+    before = {id(parameter) for parameter in loaded.model.parameters()}
+    try:
+        model = with_lora(loaded, 2)
+    except LoadError as error:
+        assert "Choose a checkpoint of another family" in str(error) and model_type == "qwen3_omni_moe"
+        return
+    learnt = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    inside = {id(parameter) for parameter in decoder.parameters()}
+    assert learnt and all(id(parameter) in inside and id(parameter) not in before for parameter in learnt)
+
+
 def test_chat_is_held_to_the_bare_model_and_not_to_its_answer() -> None:
     loaded = tiny.embedded()
     loaded.model.requires_grad_(False)

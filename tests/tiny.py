@@ -36,6 +36,14 @@ from core.families import FAMILIES, Loaded
 from core.families.embedded import AUDIO_TOKEN, EmbeddedHearing
 from core.lalm import Lalm
 from core.types import SAMPLING_RATE_HZ, Clip
+from tests.tiny_audioflamingo3 import audioflamingo3
+from tests.tiny_gemma3n import gemma3n
+from tests.tiny_gemma4 import gemma4
+from tests.tiny_musicflamingo import musicflamingo
+from tests.tiny_phi4_multimodal import phi4_multimodal
+from tests.tiny_qwen2_5_omni import qwen2_5_omni
+from tests.tiny_qwen3_omni_moe import qwen3_omni_moe
+from tests.tiny_voxtral import voxtral
 
 CHATML = (
     "{% for message in messages %}{% if loop.first and message['role'] != 'system' %}"
@@ -225,7 +233,18 @@ def _opinionated(model: torch.nn.Module) -> torch.nn.Module:
     return model.eval()
 
 
-BUILD = {"embedded": embedded, "qwen2_audio": qwen2_audio}
+BUILD = {
+    "embedded": embedded,
+    "qwen2_audio": qwen2_audio,
+    "qwen2_5_omni": qwen2_5_omni,
+    "qwen3_omni_moe": qwen3_omni_moe,
+    "voxtral": voxtral,
+    "audioflamingo3": audioflamingo3,
+    "musicflamingo": musicflamingo,
+    "gemma3n": gemma3n,
+    "gemma4": gemma4,
+    "phi4_multimodal": phi4_multimodal,
+}
 
 
 def engine(model_type: str) -> Lalm:

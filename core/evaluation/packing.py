@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedConfig
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from core.attention import UNKNOWN, Lens
@@ -58,6 +59,14 @@ class Layout:
         group = torch.arange(groups).repeat_interleave(each)
         return cls(shared, group, torch.tensor(positions), mask, predicting)
 
+    def masks(self, text: PreTrainedConfig, device: torch.device) -> Tensor | dict[str, Tensor]:
+        """What a decoder takes as its mask; one for each kind of layer where some see a sliding window only."""
+        mask = self.mask[None, None].to(device)
+        if "sliding_attention" not in (getattr(text, "layer_types", None) or ()):
+            return mask
+        near = self.positions[:, None] - self.positions < text.sliding_window
+        return {"full_attention": mask, "sliding_attention": mask & near.to(device)}
+
 
 class BoostedRows:
     """Attends in one forward of a `Layout`: stock SDPA for the shared rows, each later one with its group's boost."""
@@ -83,7 +92,6 @@ class BoostedRows:
         """The attention of one layer; shapes as for `core.attention.Probe.attend`."""
         assert mask is not None and query.shape[0] == 1 and query.shape[2] == key.shape[2], "one whole forward"
         assert not any(options.get(name) is not None for name in UNKNOWN), f"one of {UNKNOWN} changes the scores"
-        assert not options.get("sliding_window"), "a sliding window sees other keys"
         shared, heads, head_dim = self._layout.shared, query.shape[1], query.shape[3]
         rows = query.shape[2] - shared
         first, keys, values = (tensor[:, :, :shared] for tensor in (query, key, value))

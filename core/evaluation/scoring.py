@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch.nn.functional import linear
 
+from core.decode import capped
 from core.evaluation.packing import BoostedRows, Layout
 from core.families.family import EncodedClip
 from core.lalm import Lalm
@@ -91,13 +92,13 @@ def likelihoods(
     with lalm.lens.lent(BoostedRows(lalm.lens, layout, plans)) if acting else nullcontext():
         output = loaded.model.get_decoder()(
             inputs_embeds=rows[None],
-            attention_mask=layout.mask[None, None].to(rows.device),
+            attention_mask=layout.masks(loaded.model.config.get_text_config(), rows.device),
             position_ids=layout.positions[None].to(rows.device),
             use_cache=False,
         )
     # in bf16 logits come in steps of an eighth, and two answers are often equal: the head runs in fp32
     head = loaded.model.get_output_embeddings()
-    logits = linear(output.last_hidden_state[0, layout.predicting].float(), head.weight.float())
+    logits = capped(loaded.model, linear(output.last_hidden_state[0, layout.predicting].float(), head.weight.float()))
     targets = torch.tensor([token for answer in case.answers for token in answer] * len(boosts), device=logits.device)
     found = logits.gather(1, targets[:, None])[:, 0] - logits.logsumexp(-1)
     means = [float(part.mean()) for part in found.split([len(answer) for answer in case.answers] * len(boosts))]

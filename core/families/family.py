@@ -37,14 +37,18 @@ class Loaded:
         model: Has `get_decoder()`, input and output embeddings; the text backbone or a model around it.
         tokenizer: With a chat template that knows audio (or plain text, for the embedded model).
         hearing: Whatever the family's `encode` needs beside the model: a processor, or ears and joiner.
+        embed: How the model turns ids into rows; None where its table of input embeddings says it all.
     """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     hearing: Any
+    embed: Callable[[PreTrainedModel, Sequence[int]], Tensor] | None = None
 
     def embed_tokens(self, ids: Sequence[int]) -> Tensor:
-        """Input embeddings of tokens, shape (tokens, hidden)."""
+        """Input rows of tokens, shape (tokens, hidden)."""
+        if self.embed is not None:
+            return self.embed(self.model, ids)
         table: Tensor = self.model.get_input_embeddings().weight  # type: ignore[assignment]
         return table[list(ids)]
 

@@ -10,8 +10,10 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div
 
+from core.decode import capped
 from core.embedded.ears import Heard
 from core.embedded.speech import Speech
+from core.errors import LoadError
 from core.families import embedded
 from core.families.family import NOTHING_BESIDE, Beside, EncodedClip, Family, Loaded, rows_beside
 from core.prompt import build
@@ -110,7 +112,7 @@ class Trainee:
                 use_cache=False,
             )
             logits: Tensor = model.get_output_embeddings()(hidden.last_hidden_state[row, batch.place[targets]])
-        return logits.float()
+        return capped(model, logits.float())
 
 
 @dataclass(eq=False)
@@ -152,12 +154,23 @@ class EmbeddedTrainee(Trainee):
 
 
 def with_lora(loaded: Loaded, rank: int) -> PeftModel:
-    """A LoRA (arXiv 2106.09685) on every linear layer of the text decoder's blocks; no audio tower has one."""
+    """A LoRA (arXiv 2106.09685) on every linear layer of the text decoder's blocks; no audio tower has one.
+
+    Raises:
+        LoadError: PEFT would put it elsewhere as well, as it does where a decoder's experts are one fused parameter.
+    """
     decoder = loaded.model.get_decoder()
     name = next(name for name, module in loaded.model.named_modules() if module is decoder)
     targets = rf"{re.escape(name)}\.layers\.\d+\..*\b({'|'.join(LINEAR)})"
     config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=targets, lora_dropout=0.0, task_type="CAUSAL_LM")
-    return get_peft_model(loaded.model, config)
+    model = get_peft_model(loaded.model, config)
+    learnt = [parameter for parameter, tensor in model.named_parameters() if tensor.requires_grad]
+    if not all(f".{name}.layers." in parameter for parameter in learnt):
+        raise LoadError(
+            f"{type(loaded.model).__name__} cannot be trained here: its layers cannot be told from those of its ears. "
+            f"Choose a checkpoint of another family."
+        )
+    return model
 
 
 def ordinary(heard: Heard) -> Heard:

@@ -1,0 +1,71 @@
+"""Gemma 4 (transformers' `Gemma4ForConditionalGeneration`): E2B and E4B, 25 audio tokens a second, 30 s of a clip.
+
+Apache-2.0. Loaded without its eyes, and so without torchvision; its larger siblings have no ears.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from transformers import (
+    AutoConfig,
+    Gemma4ForConditionalGeneration,
+    Gemma4Processor,
+    PreTrainedTokenizerBase,
+    SequenceFeatureExtractor,
+)
+
+from core.families.family import EncodedClip, Family, Loaded
+from core.families.hub import AudioOnly, embed_by_model, encode_by_stub, widen
+from core.types import Clip
+
+AUDIO_TOKEN = "<|audio|>"
+FRAMED = f"<|audio>{AUDIO_TOKEN}<audio|>"
+"""A clip as the processor writes it where the template has the audio token alone."""
+
+
+class AudioProcessor(AudioOnly, Gemma4Processor):
+    """`Gemma4Processor` for text and sound."""
+
+    def __init__(
+        self,
+        feature_extractor: SequenceFeatureExtractor,
+        tokenizer: PreTrainedTokenizerBase,
+        chat_template: str | None = None,
+    ):
+        """Args: as of `AudioOnly`."""
+        super().__init__(feature_extractor, tokenizer, chat_template)
+        self.boa_token, self.eoa_token = tokenizer.boa_token, tokenizer.eoa_token
+
+
+def content(parts: Sequence[str | None]) -> str:
+    """One string: of typed parts the template takes away the spaces around each text."""
+    return "".join(FRAMED if part is None else part for part in parts)
+
+
+def encode(loaded: Loaded, clip: Clip) -> EncodedClip:
+    """Through the model's own tower."""
+    return encode_by_stub(loaded, clip, AUDIO_TOKEN, loaded.model.config.audio_token_id)
+
+
+def load(checkpoint: str, **options: Any) -> Loaded:
+    """From the hub or a folder, without eyes; the chat template lives with the processor."""
+    processor = AudioProcessor.from_pretrained(checkpoint)
+    processor.tokenizer.chat_template = processor.chat_template
+    config = AutoConfig.from_pretrained(checkpoint)
+    if config.audio_config is None:
+        raise ValueError("this checkpoint has no ears")
+    config.vision_config = None
+    model = Gemma4ForConditionalGeneration.from_pretrained(checkpoint, config=config, use_safetensors=True, **options)
+    widen(model)
+    return Loaded(model.eval(), processor.tokenizer, processor, embed_by_model)
+
+
+FAMILY = Family(
+    model_type="gemma4",
+    audio_token=AUDIO_TOKEN,
+    window_seconds=30.0,
+    content=content,
+    encode=encode,
+    load=load,
+    context_tokens=131072,
+)

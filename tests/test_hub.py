@@ -1,0 +1,97 @@
+"""Every family from the hub against its own processor, its own whole model, and its own files."""
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import DynamicCache
+
+from core import prompt
+from core.decode import last_logits, stop_ids
+from core.families import FAMILIES, Family, Loaded
+from core.load import _model_type
+from core.types import Clip, Conversation, Turn
+from tests import tiny
+from tests.folders import save
+from tests.tiny_voxtral import NAMED
+
+FROM_HUB = sorted(set(FAMILIES) - {"embedded"})
+SEVERAL = ["phi4_multimodal", "qwen2_5_omni", "qwen2_audio", "qwen3_omni_moe", "voxtral"]
+"""Families whose processors take several clips a turn, and their templates several parts."""
+QUESTION = "Which clip has the dog?"
+
+
+def asked(*clips: Clip) -> Conversation:
+    return Conversation((Turn("user", (*clips, QUESTION)),))
+
+
+ASKED = asked(tiny.tone(440), tiny.noise(1))
+
+
+def built(family: Family, loaded: Loaded, conversation: Conversation = ASKED) -> prompt.Prompt:
+    clips = [family.encode(loaded, clip) for clip in conversation.clips]
+    return prompt.build(conversation, clips, family, loaded.tokenizer)
+
+
+def by_processor(family: Family, loaded: Loaded, conversation: Conversation) -> dict[str, torch.Tensor]:
+    """What the processor gives the model for one turn with clips, rendered by its template."""
+    parts: list[str | None] = []
+    for letter, _ in conversation.lettered():
+        parts += [prompt.ANNOUNCEMENT.format(letter=letter), None, "\n"]
+    messages = [{"role": "user", "content": family.content([*parts, QUESTION])}]
+    text = loaded.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    sounds = [clip.samples for clip in conversation.clips]
+    return loaded.hearing(text=text, audio=sounds, sampling_rate=16_000, return_tensors="pt")
+
+
+@pytest.mark.parametrize("model_type", SEVERAL)
+def test_ids_are_those_of_the_processor(model_type: str) -> None:
+    family, loaded = FAMILIES[model_type], tiny.BUILD[model_type]()
+    conversation = asked(tiny.tone(440, 0.4), tiny.noise(1, 2.3), tiny.noise(2))
+    inputs = by_processor(family, loaded, conversation)
+    assert built(family, loaded, conversation).ids == inputs["input_ids"][0].tolist()
+
+
+@pytest.mark.parametrize("model_type", SEVERAL)
+def test_rows_and_positions_are_those_of_the_whole_model(model_type: str) -> None:
+    family, loaded = FAMILIES[model_type], tiny.BUILD[model_type]()
+    # clips of one length: some processors pad the shorter ones, whose last frame then ends differently
+    made, inputs = built(family, loaded), by_processor(family, loaded, ASKED)
+    with torch.inference_mode():
+        expected = loaded.model(**inputs).logits[0, -1].float()
+        ours = last_logits(loaded, made.embed(loaded.embed_tokens), DynamicCache())
+    torch.testing.assert_close(ours, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("model_type", FROM_HUB)
+def test_a_saved_checkpoint_comes_back_whole(model_type: str, tmp_path: Path) -> None:
+    family, loaded = FAMILIES[model_type], tiny.BUILD[model_type]()
+    save(loaded, model_type, tmp_path)
+    assert _model_type(str(tmp_path)) == model_type
+    again = family.load(str(tmp_path))
+    before, after = built(family, loaded), built(family, again)
+    assert after.ids == before.ids and stop_ids(again) == stop_ids(loaded)
+    torch.testing.assert_close(after.embed(again.embed_tokens), before.embed(loaded.embed_tokens))
+
+
+def test_where_the_generation_config_names_no_end_the_tokenizer_does() -> None:
+    loaded = tiny.qwen2_5_omni()
+    loaded.model.generation_config.eos_token_id = None
+    assert stop_ids(loaded) == {loaded.tokenizer.eos_token_id}
+
+
+def test_voxtral_reads_the_tokenizer_its_checkpoints_have(tmp_path: Path) -> None:
+    family, loaded = FAMILIES["voxtral"], tiny.voxtral()
+    loaded.model.save_pretrained(tmp_path)
+    loaded.hearing.feature_extractor.save_pretrained(tmp_path)
+    control = [{"rank": i, "token_str": NAMED.get(i, f"<SPECIAL_{i}>"), "is_control": True} for i in range(26)]
+    single = [{"rank": i, "token_bytes": base64.b64encode(bytes([i])).decode(), "token_str": None} for i in range(256)]
+    config = {"pattern": "\\s+|\\S+", "default_vocab_size": 26 + 256, "default_num_special_tokens": 26, "version": "v7"}
+    tekken = {"config": config, "vocab": single, "special_tokens": control}
+    (tmp_path / "tekken.json").write_text(json.dumps(tekken))
+    again = family.load(str(tmp_path))
+    text = again.tokenizer.decode(built(family, again).ids).replace("[AUDIO]" * 375, "[AUDIO]")
+    assert text == (f"<s>[INST]Clip A: [BEGIN_AUDIO][AUDIO]\nClip B: [BEGIN_AUDIO][AUDIO]\n{QUESTION}[/INST]")
+    assert again.tokenizer.eos_token_id == 2
