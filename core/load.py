@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import torch
 from transformers import AutoConfig, BitsAndBytesConfig
 
@@ -13,19 +14,14 @@ from core.engine import Engine, EngineInfo
 from core.errors import LoadError, first_line
 from core.fake import FakeEngine
 from core.families import FAMILIES, Family, Loaded
+from core.footprint import GIB, UNQUANTISED, Footprint, footprint
 from core.lalm import Lalm
 from core.proof import prove
 from core.types import Settings
 
 PRECISIONS = ("auto", "bf16", "int8", "nf4")
-BF16_GIB = 24
-"""Free GPU memory from which `auto` takes bf16: an 8B model needs about 17 GiB, and room for long prompts."""
-TOWERS_UNQUANTISED = [
-    r".*audio_tower",
-    r".*multi_modal_projector",
-    r".*embed_(audio|vision|tokens_extend)",
-    "lm_head",
-]
+IN_ORDER = ("bf16", "nf4")
+"""What `auto` tries: the most exact that fits. int8 is only taken when asked for."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +97,7 @@ def place(model: str, precision: str) -> Placement:
     """Device and precision for this machine.
 
     Raises:
-        LoadError: The precision cannot be had.
+        LoadError: The precision cannot be had, or the model does not fit.
     """
     if precision not in PRECISIONS:
         raise LoadError(f"There is no precision {precision!r}: choose one of {', '.join(PRECISIONS)}.")
@@ -109,28 +105,48 @@ def place(model: str, precision: str) -> Placement:
         if precision not in ("auto", "bf16"):
             raise LoadError(f"The embedded model is small and comes in bf16 only: leave out --precision {precision}.")
         return Placement("cpu", "bf16", "135M parameters, made for the CPU")
-    if not torch.cuda.is_available():
-        chosen = "bf16" if precision == "auto" else precision
-        return Placement("cpu", chosen, "no GPU was found")
-    free_gib = torch.cuda.mem_get_info()[0] / 2**30
-    if precision != "auto":
-        return Placement("cuda", precision, f"asked for, {free_gib:.0f} GiB free")
-    chosen = "bf16" if free_gib >= BF16_GIB else "nf4"
-    return Placement("cuda", chosen, f"{free_gib:.0f} GiB free, bf16 from {BF16_GIB} GiB")
+    device, free_gib = free_memory()
+    needed = footprint(model, FAMILIES[_model_type(model)].prefix)
+    for chosen in IN_ORDER if precision == "auto" else (precision,):
+        if needed.gib(chosen) <= free_gib:
+            return Placement(device, chosen, _reason(needed, chosen, device, free_gib))
+    smallest = needed.gib("nf4")
+    way_out = "Close what else uses it, choose a smaller checkpoint, or use --model embedded"
+    if precision not in ("auto", "nf4") and smallest <= free_gib:
+        way_out = f"Leave out --precision {precision}: nf4 needs {smallest:.1f} GiB"
+    where = "the GPU" if device == "cuda" else "this machine, which has no GPU"
+    raise LoadError(
+        f"{model} does not fit: it needs {needed.gib(chosen):.1f} GiB in {chosen}, and {where} has {free_gib:.1f} GiB "
+        f"of free memory. {way_out}."
+    )
+
+
+def free_memory() -> tuple[str, float]:
+    """The device models go to, and its free memory in GiB."""
+    if torch.cuda.is_available():
+        return "cuda", torch.cuda.mem_get_info()[0] / GIB
+    return "cpu", psutil.virtual_memory().available / GIB
+
+
+def _reason(needed: Footprint, chosen: str, device: str, free_gib: float) -> str:
+    where = f"{free_gib:.1f} GiB free" + ("" if device == "cuda" else ", no GPU was found")
+    return f"{where}, {chosen} needs {needed.gib(chosen):.1f} GiB" + (
+        "" if chosen == "bf16" else f" and bf16 {needed.gib('bf16'):.1f} GiB"
+    )
 
 
 def _options(placement: Placement) -> dict[str, object]:
     """Keyword arguments of `from_pretrained`; towers, projectors and head keep their precision."""
     options: dict[str, object] = {"dtype": torch.bfloat16, "device_map": placement.device}
     if placement.precision == "int8":
-        options["quantization_config"] = BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=TOWERS_UNQUANTISED)
+        options["quantization_config"] = BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=UNQUANTISED)
     if placement.precision == "nf4":
         options["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=torch.bfloat16,
-            llm_int8_skip_modules=TOWERS_UNQUANTISED,
+            llm_int8_skip_modules=UNQUANTISED,
         )
     return options
 

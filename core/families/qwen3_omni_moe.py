@@ -46,4 +46,5 @@ FAMILY = Family(
     encode=encode,
     load=load,
     context_tokens=32768,
+    prefix="thinker.",
 )

@@ -1,0 +1,96 @@
+"""How much memory a checkpoint needs, read from the headers of its files before anything is loaded."""
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from huggingface_hub import get_safetensors_metadata, snapshot_download
+from safetensors import SafetensorError, safe_open
+
+from core.errors import LoadError, first_line
+
+BYTES = {"bf16": 2.0, "int8": 1.0, "nf4": (4 + 8 / 64 + 32 / (64 * 256)) / 8}
+"""Of a weight. NF4 has a scale for every 64, in a byte with double quantisation (arXiv 2305.14314, section 3)."""
+GIB = 2**30
+RESERVE_GIB = 1.5
+"""For the prompt, its keys and values, and what a GPU's libraries take."""
+UNQUANTISED = [
+    r".*audio_tower",
+    r".*multi_modal_projector",
+    r".*embed_(audio|vision|tokens_extend)",
+    "lm_head",
+]
+"""Modules that keep bf16 whatever the precision, as `llm_int8_skip_modules` takes them: ears, projectors, head."""
+
+_KEPT = re.compile("|".join([*UNQUANTISED, r".*lm_head", r".*embed"]))
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Weights of a checkpoint.
+
+    Attributes:
+        weights: All that are loaded.
+        linear: Those in linear layers, which int8 and nf4 make smaller.
+    """
+
+    weights: int
+    linear: int
+
+    def gib(self, precision: str) -> float:
+        """Memory in GiB at a key of `BYTES`, with `RESERVE_GIB`."""
+        loaded = BYTES["bf16"] * (self.weights - self.linear) + BYTES[precision] * self.linear
+        return loaded / GIB + RESERVE_GIB
+
+
+def footprint(model: str, prefix: str = "") -> Footprint:
+    """Of a folder or of a checkpoint on the hub; only headers are read.
+
+    Args:
+        model: Folder or checkpoint id.
+        prefix: Of the names of the tensors that are loaded, where the checkpoint holds other models too.
+
+    Raises:
+        LoadError: There are no safetensors files, or the hub cannot be reached and its cache has no such model.
+    """
+    folder = Path(model)
+    shapes = dict(_of_folder(folder) if folder.is_dir() else _of_hub(model))
+    loaded = {name: math.prod(shape) for name, shape in shapes.items() if name.startswith(prefix)}
+    if not loaded:
+        raise LoadError(f"{model} has no safetensors files: Earshot loads no other format. Give another checkpoint.")
+    linear = sum(
+        size
+        for name, size in loaded.items()
+        if len(shapes[name]) == 2 and name.endswith(".weight") and not _KEPT.match(name)
+    )
+    return Footprint(sum(loaded.values()), linear)
+
+
+def _of_folder(folder: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
+    for file in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(file, "pt") as tensors:
+                names = tensors.keys()
+                yield from ((name, tuple(tensors.get_slice(name).get_shape())) for name in names)
+        except SafetensorError as error:
+            what = first_line(error)
+            raise LoadError(f"{file.name} is cut or damaged ({what}): fetch the checkpoint again.") from error
+
+
+def _of_hub(model: str) -> Iterator[tuple[str, tuple[int, ...]]]:
+    try:
+        files = get_safetensors_metadata(model).files_metadata.values()
+    except (OSError, ValueError, httpx.HTTPError) as error:
+        try:
+            yield from _of_folder(Path(snapshot_download(model, local_files_only=True)))
+        except (OSError, ValueError):
+            raise LoadError(
+                f"{model} could not be found ({first_line(error)}): give a folder or a checkpoint that can be reached, "
+                f"or use --model embedded, which needs no hub."
+            ) from error
+        return
+    for file in files:
+        yield from ((name, tuple(tensor.shape)) for name, tensor in file.tensors.items())

@@ -1,0 +1,78 @@
+"""Memory from headers: against the loaded model, and where the headers come from."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import bitsandbytes
+import pytest
+from huggingface_hub.utils import OfflineModeIsEnabled
+
+from core import footprint as measured
+from core.errors import LoadError
+from core.families import FAMILIES
+from core.footprint import BYTES, GIB, RESERVE_GIB, footprint
+from core.load import open_model, place
+from tests import tiny
+from tests.folders import save
+
+
+@pytest.mark.parametrize("model_type", ["audioflamingo3", "qwen2_5_omni", "qwen2_audio", "voxtral"])
+def test_headers_say_what_is_loaded_and_what_is_quantised(model_type: str, tmp_path: Path) -> None:
+    save(tiny.BUILD[model_type](), model_type, tmp_path)
+    found = footprint(str(tmp_path), FAMILIES[model_type].prefix)
+    plain = tiny.BUILD[model_type]().model
+    assert found.weights == sum(parameter.numel() for parameter in plain.parameters())
+    _, loaded = open_model(str(tmp_path), place(str(tmp_path), "nf4"), lambda line: None)
+    small = [module for module in loaded.model.modules() if isinstance(module, bitsandbytes.nn.Linear4bit)]
+    assert found.linear == sum(module.in_features * module.out_features for module in small) > 0
+
+
+def test_other_models_in_the_files_do_not_count(tmp_path: Path) -> None:
+    save(tiny.qwen2_5_omni(), "qwen2_5_omni", tmp_path)
+    with pytest.raises(LoadError, match="no safetensors"):
+        footprint(str(tmp_path), "talker.")
+
+
+def test_memory_is_that_of_the_weights_and_a_reserve() -> None:
+    whole = measured.Footprint(weights=10 * GIB, linear=8 * GIB)
+    assert whole.gib("bf16") == 20 + RESERVE_GIB
+    assert whole.gib("int8") == 12 + RESERVE_GIB
+    assert whole.gib("nf4") == pytest.approx(4 + 8 * BYTES["nf4"] + RESERVE_GIB)
+    assert 0.5 < BYTES["nf4"] < 0.52
+
+
+def test_a_checkpoint_on_the_hub_is_measured_by_its_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    tensors = {
+        "model.embed_tokens.weight": SimpleNamespace(shape=[100, 8]),
+        "model.layers.0.q_proj.weight": SimpleNamespace(shape=[8, 8]),
+        "model.layers.0.norm.weight": SimpleNamespace(shape=[8]),
+        "audio_tower.fc1.weight": SimpleNamespace(shape=[16, 8]),
+    }
+    metadata = SimpleNamespace(files_metadata={"model.safetensors": SimpleNamespace(tensors=tensors)})
+    monkeypatch.setattr(measured, "get_safetensors_metadata", lambda model: metadata)
+    assert footprint("some/model") == measured.Footprint(weights=800 + 64 + 8 + 128, linear=64)
+
+
+def test_without_the_hub_its_cache_is_asked_and_then_the_way_out_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def offline(model: str) -> None:
+        raise OfflineModeIsEnabled("the hub is away")
+
+    monkeypatch.setattr(measured, "get_safetensors_metadata", offline)
+    save(tiny.qwen2_audio(), "qwen2_audio", tmp_path)
+    monkeypatch.setattr(measured, "snapshot_download", lambda model, local_files_only: str(tmp_path))
+    assert footprint("some/model") == footprint(str(tmp_path))
+
+    def nothing(model: str, local_files_only: bool) -> str:
+        raise OSError("not cached")
+
+    monkeypatch.setattr(measured, "snapshot_download", nothing)
+    with pytest.raises(LoadError, match=r"the hub is away.*--model embedded"):
+        footprint("some/model")
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"\x08\x00\x00\x00")
+    with pytest.raises(LoadError, match=r"model\.safetensors is cut or damaged"):
+        footprint(str(tmp_path))
