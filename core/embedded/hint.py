@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from core.embedded.ears import EVENT_WIDTH
-from core.embedded.question import CLIP_WIDTH, MATCHES, MOST_WORDS, PAIR_WIDTH, Questions
+from core.embedded.question import MATCHES, MOST_WORDS, PAIR_WIDTH, SCALARS, Questions
 from core.embedded.speech import SPEECH_WIDTH
 
 ANSWERS = (
@@ -46,7 +46,7 @@ class Hint(nn.Module):
         self.sound_side = nn.Linear(EVENT_WIDTH, SOUND_SIDE, bias=False)
         self.sound, self.voice = nn.Linear(EVENT_WIDTH, SOUND_SIDE), nn.Linear(2 * SPEECH_WIDTH, VOICE_SIDE)
         self.forget = nn.Dropout(0.3)
-        self.clip = nn.Linear(SOUND_SIDE + VOICE_SIDE + CLIP_WIDTH - EVENT_WIDTH - 2 * SPEECH_WIDTH, WIDTH)
+        self.clip = nn.Linear(SOUND_SIDE + VOICE_SIDE + SCALARS, WIDTH)
         self.place_of_clip = nn.Parameter(0.02 * torch.randn(MOST_PLACES, WIDTH))
         self.readers = nn.ModuleList(
             nn.TransformerEncoderLayer(WIDTH, HEADS, 2 * WIDTH, 0.1, "gelu", batch_first=True, norm_first=True)
@@ -97,9 +97,7 @@ class Hint(nn.Module):
 
     def _read(self, asked: Questions) -> tuple[Tensor, Tensor]:
         """The question as read beside each clip, shape (questions, clips, 1 + words, width), and the clips' sounds."""
-        pooled, timbre, scalars = asked.clips.split(
-            (EVENT_WIDTH, 2 * SPEECH_WIDTH, CLIP_WIDTH - EVENT_WIDTH - 2 * SPEECH_WIDTH), -1
-        )
+        pooled, timbre, scalars = asked.clips.split((EVENT_WIDTH, 2 * SPEECH_WIDTH, SCALARS), -1)
         words = nn.functional.normalize(self.word_side(asked.words), dim=-1)
         learnt = torch.einsum("qwd,qcd->qcw", words, nn.functional.normalize(self.sound_side(pooled), dim=-1))
         matches = self.match(torch.cat([asked.matches, learnt[..., None]], -1))
