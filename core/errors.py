@@ -45,5 +45,13 @@ class LoadError(LalmError):
     """A model, one of its parts or an adapter that cannot be had."""
 
 
+def not_found(model: str, error: BaseException) -> LoadError:
+    """The error for a checkpoint of which a library found nothing."""
+    return LoadError(
+        f"{model} could not be found ({first_line(error)}): give a folder or a checkpoint that can be reached, or "
+        f"use --model embedded, which needs no hub."
+    )
+
+
 class EngineError(LalmError):
     """The model failed in the middle of an answer."""

@@ -10,7 +10,7 @@ import httpx
 from huggingface_hub import get_safetensors_metadata, snapshot_download
 from safetensors import SafetensorError, safe_open
 
-from core.errors import LoadError, first_line
+from core.errors import LoadError, first_line, not_found
 
 BYTES = {"bf16": 2.0, "int8": 1.0, "nf4": (4 + 8 / 64 + 32 / (64 * 256)) / 8}
 """Of a weight. NF4 has a scale for every 64, in a byte with double quantisation (arXiv 2305.14314, section 3)."""
@@ -87,10 +87,7 @@ def _of_hub(model: str) -> Iterator[tuple[str, tuple[int, ...]]]:
         try:
             yield from _of_folder(Path(snapshot_download(model, local_files_only=True)))
         except (OSError, ValueError):
-            raise LoadError(
-                f"{model} could not be found ({first_line(error)}): give a folder or a checkpoint that can be reached, "
-                f"or use --model embedded, which needs no hub."
-            ) from error
+            raise not_found(model, error) from error
         return
     for file in files:
         yield from ((name, tuple(tensor.shape)) for name, tensor in file.tensors.items())

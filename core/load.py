@@ -11,7 +11,7 @@ from transformers import AutoConfig, BitsAndBytesConfig
 from core.adapter import Adapters
 from core.embedded.assembly import WEIGHTS
 from core.engine import Engine, EngineInfo
-from core.errors import LoadError, first_line
+from core.errors import LoadError, first_line, not_found
 from core.fake import FakeEngine
 from core.families import FAMILIES, Family, Loaded
 from core.footprint import GIB, UNQUANTISED, Footprint, footprint
@@ -26,8 +26,9 @@ IN_ORDER = ("bf16", "nf4")
 
 @dataclass(frozen=True)
 class Placement:
-    """Where and how precisely a model is loaded, with the reason."""
+    """As what, where and how precisely a model is loaded, with the reason."""
 
+    family: Family
     device: str
     precision: str
     reason: str
@@ -83,9 +84,9 @@ def open_model(model: str, placement: Placement, progress: Callable[[str], None]
     Raises:
         LoadError: With the way out.
     """
+    family = placement.family
     if model == "embedded":
-        return FAMILIES["embedded"], FAMILIES["embedded"].load(model, progress=progress)
-    family = FAMILIES[_model_type(model)]
+        return family, family.load(model, progress=progress)
     progress(f"Loading {model} in {placement.precision} ({placement.reason}) ...")
     try:
         return family, family.load(model, **_options(placement))
@@ -104,12 +105,13 @@ def place(model: str, precision: str) -> Placement:
     if model == "embedded":
         if precision not in ("auto", "bf16"):
             raise LoadError(f"The embedded model is small and comes in bf16 only: leave out --precision {precision}.")
-        return Placement("cpu", "bf16", "135M parameters, made for the CPU")
+        return Placement(FAMILIES["embedded"], "cpu", "bf16", "135M parameters, made for the CPU")
     device, free_gib = free_memory()
-    needed = footprint(model, FAMILIES[_model_type(model)].prefix)
+    family = FAMILIES[_model_type(model)]
+    needed = footprint(model, family.prefix)
     for chosen in IN_ORDER if precision == "auto" else (precision,):
         if needed.gib(chosen) <= free_gib:
-            return Placement(device, chosen, _reason(needed, chosen, device, free_gib))
+            return Placement(family, device, chosen, _reason(needed, chosen, device, free_gib))
     smallest = needed.gib("nf4")
     way_out = "Close what else uses it, choose a smaller checkpoint, or use --model embedded"
     if precision not in ("auto", "nf4") and smallest <= free_gib:
@@ -155,10 +157,7 @@ def _model_type(model: str) -> str:
     try:
         model_type = str(AutoConfig.from_pretrained(model).model_type)
     except (OSError, ValueError, KeyError) as error:
-        raise LoadError(
-            f"{model} could not be found ({first_line(error)}): give a folder or a checkpoint that can be reached, or "
-            f"use --model embedded, which needs no hub."
-        ) from error
+        raise not_found(model, error) from error
     if model_type not in FAMILIES:
         raise LoadError(f"{model} is a {model_type} model, which Earshot does not know: {', '.join(FAMILIES)} it does.")
     return model_type

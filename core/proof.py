@@ -26,10 +26,8 @@ def prove(lalm: Lalm) -> None:
     """
     noise = np.random.default_rng(0).standard_normal(round(PROOF_SECONDS * SAMPLING_RATE_HZ)) / 10
     asked = Conversation((Turn("user", (Clip(noise.astype(np.float32), "noise"), "What is it?")),))
-    settings = Settings(boost=Boost(), adapter=None)
     with torch.inference_mode():
-        lalm.adapters.select(None)
-        prompt = lalm.prompt(asked, settings)
+        prompt = lalm.prompt(asked, Settings())
         rows = prompt.embed(lalm.loaded.embed_tokens)
 
         def stock() -> torch.Tensor:

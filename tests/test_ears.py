@@ -13,7 +13,7 @@ from core.embedded import joiner
 from core.embedded.ct2 import read_convolutions
 from core.embedded.ears import Heard
 from core.embedded.joiner import Joiner, by_token, class_rows, token_seconds
-from core.embedded.pairs import FACTS, MEASURED, PairFacts, beyond, measured_facts, more_words, only_rows
+from core.embedded.pairs import FACTS, MEASURED, PairFacts, beyond, beyond_each, measured_facts, more_words, only_rows
 from core.embedded.speech import Speech, SpeechEar, Word, period
 from core.errors import LoadError
 from core.measure import measure
@@ -136,7 +136,7 @@ def test_pair_tokens_turn_with_their_clips() -> None:
     join = Joiner(HIDDEN).eval()
     torch.nn.init.normal_(join.classes)
     a, b = heard(seed=1), heard(3, None, seed=2)
-    there, back = (only_rows(join, *clips, word_rows) for clips in ((a, b), (b, a)))
+    there, back = (only_rows(join, beyond_each(join, clips, word_rows))[0, 1] for clips in ((a, b), (b, a)))
     assert there.shape == (2, HIDDEN)
     torch.testing.assert_close(there, back.flip(0))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import DynamicCache, ProcessorMixin
+from transformers import BatchFeature, DynamicCache, ProcessorMixin
 
 from core import prompt
 from core.attention import Lens
@@ -59,17 +59,24 @@ def test_spans_partition_the_prompt_and_count_each_clip(engine: Lalm) -> None:
         assert set(made.ids[span.start : span.stop]) == {placeholder}
 
 
-def test_a_clip_stands_in_the_prompt_as_the_processor_writes_it(engine: Lalm) -> None:
-    processor, clip = engine.loaded.hearing, tiny.noise(1, 2.3)
+def processed(engine: Lalm, clip: Clip) -> BatchFeature:
+    """What the family's processor makes of a clip alone; the test is skipped where there is none."""
+    processor = engine.loaded.hearing
     if not isinstance(processor, ProcessorMixin):
         pytest.skip("hears without a processor")
-    inputs = processor(
+    inputs: BatchFeature = processor(
         text=engine.family.audio_token,
         audio=[clip.samples],
         add_special_tokens=False,
         sampling_rate=SAMPLING_RATE_HZ,
         return_tensors="pt",
     )
+    return inputs
+
+
+def test_a_clip_stands_in_the_prompt_as_the_processor_writes_it(engine: Lalm) -> None:
+    clip = tiny.noise(1, 2.3)
+    inputs = processed(engine, clip)
     expected, made = inputs["input_ids"][0].tolist(), built(engine, asked(clip))
     (span,) = (span for span in made.spans if span.source == "clip A")
     start = span.start - expected.index(made.ids[span.start])
@@ -79,16 +86,8 @@ def test_a_clip_stands_in_the_prompt_as_the_processor_writes_it(engine: Lalm) ->
 
 def test_rows_are_what_the_model_itself_would_have_used(engine: Lalm) -> None:
     loaded, clip = engine.loaded, tiny.noise(1, 2.3)
-    processor, placeholder = loaded.hearing, loaded.tokenizer.convert_tokens_to_ids(engine.family.audio_token)
-    if not isinstance(processor, ProcessorMixin):
-        pytest.skip("hears without a processor")
-    inputs = processor(
-        text=engine.family.audio_token,
-        audio=[clip.samples],
-        add_special_tokens=False,
-        sampling_rate=SAMPLING_RATE_HZ,
-        return_tensors="pt",
-    )
+    placeholder = loaded.tokenizer.convert_tokens_to_ids(engine.family.audio_token)
+    inputs = processed(engine, clip)
     ids = inputs["input_ids"][0]
     with torch.inference_mode():
         expected = loaded.model(**inputs).logits[0, -1].float()

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -187,7 +188,7 @@ def embedded() -> Loaded:
     torch.nn.init.normal_(joiner.event_residual.weight, std=0.05)
     joiner.class_tokens[:, 0] = torch.arange(len(joiner.class_tokens)) % len(words)
     comparers = {"comparing": Comparer(config.hidden_size).eval()}
-    model = _opinionated(LlamaForCausalLM(config))
+    model = opinionated(LlamaForCausalLM(config), words)
     joiner.center.copy_(model.model.embed_tokens.weight.detach().mean(0))
     return Loaded(model, words, EmbeddedHearing(ears(), joiner.eval(), comparers))
 
@@ -219,17 +220,17 @@ def qwen2_audio() -> Loaded:
     config = Qwen2AudioConfig(
         audio_config=tower, text_config=text, audio_token_id=words.convert_tokens_to_ids("<|AUDIO|>")
     )
-    model = _opinionated(Qwen2AudioForConditionalGeneration(config))
-    model.generation_config.eos_token_id = words.eos_token_id
-    model.generation_config.pad_token_id = words.pad_token_id
+    model = opinionated(Qwen2AudioForConditionalGeneration(config), words)
     return Loaded(model, words, processor)
 
 
-def _opinionated(model: torch.nn.Module) -> torch.nn.Module:
-    """Larger weights than the default initialisation, so that the tiny model has opinions."""
+def opinionated(model: Any, words: PreTrainedTokenizerFast) -> Any:
+    """Larger weights than the default initialisation, so that the tiny model has opinions; answers end by `words`."""
     for name, parameter in model.named_parameters():
         if parameter.ndim > 1 and "conv" not in name:
             torch.nn.init.normal_(parameter, std=0.15)
+    model.generation_config.eos_token_id = words.eos_token_id
+    model.generation_config.pad_token_id = words.pad_token_id
     return model.eval()
 
 

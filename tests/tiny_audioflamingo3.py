@@ -56,7 +56,5 @@ def audioflamingo3() -> Loaded:
     config = AudioFlamingo3Config(
         audio_config=TOWER.to_dict(), text_config=text(len(words)), audio_token_id=processor.audio_token_id
     )
-    model = tiny._opinionated(AudioFlamingo3ForConditionalGeneration(config))
-    model.generation_config.eos_token_id = words.eos_token_id
-    model.generation_config.pad_token_id = words.pad_token_id
+    model = tiny.opinionated(AudioFlamingo3ForConditionalGeneration(config), words)
     return Loaded(model, words, processor)

@@ -83,8 +83,6 @@ def gemma3n() -> Loaded:
         audio_token_id=words.audio_token_id,
         image_token_id=words.convert_tokens_to_ids("<image_soft_token>"),
     )
-    model = tiny._opinionated(Gemma3nForConditionalGeneration(config))
+    model = tiny.opinionated(Gemma3nForConditionalGeneration(config), words)
     widen(model)
-    model.generation_config.eos_token_id = words.eos_token_id
-    model.generation_config.pad_token_id = words.pad_token_id
     return Loaded(model, words, processor, embed_by_model)

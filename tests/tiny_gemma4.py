@@ -75,8 +75,6 @@ def gemma4() -> Loaded:
         image_token_id=words.convert_tokens_to_ids("<|image|>"),
         video_token_id=words.convert_tokens_to_ids("<|video|>"),
     )
-    model = tiny._opinionated(Gemma4ForConditionalGeneration(config))
+    model = tiny.opinionated(Gemma4ForConditionalGeneration(config), words)
     widen(model)
-    model.generation_config.eos_token_id = words.eos_token_id
-    model.generation_config.pad_token_id = words.pad_token_id
     return Loaded(model, words, processor, embed_by_model)

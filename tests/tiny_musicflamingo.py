@@ -29,7 +29,5 @@ def musicflamingo() -> Loaded:
         rope_parameters={"rope_type": "default", "rope_theta": 1200},
         partial_rotary_factor=0.5,
     )
-    model = tiny._opinionated(MusicFlamingoForConditionalGeneration(config))
-    model.generation_config.eos_token_id = words.eos_token_id
-    model.generation_config.pad_token_id = words.pad_token_id
+    model = tiny.opinionated(MusicFlamingoForConditionalGeneration(config), words)
     return Loaded(model, words, processor)

@@ -51,7 +51,5 @@ def phi4_multimodal() -> Loaded:
         | {"num_blocks": 2, "ext_pw_out_channel": 16, "depthwise_separable_out_channel": 16}
         | {"nemo_conv_channels": 16, "input_size": 16, "audio_token_id": words.audio_token_id},
     )
-    model = tiny._opinionated(Phi4MultimodalForCausalLM(config))
-    model.generation_config.eos_token_id = words.eos_token_id
-    model.generation_config.pad_token_id = words.pad_token_id
+    model = tiny.opinionated(Phi4MultimodalForCausalLM(config), words)
     return Loaded(model, words, processor)

@@ -12,29 +12,40 @@ from core.families import Loaded
 from core.families.qwen2_5_omni import AudioProcessor
 from tests import tiny
 
-# The audio and text parts of the checkpoint's template.
-TEMPLATE = (
-    "{% for message in messages %}{% if loop.first and message['role'] != 'system' %}"
-    "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}<|im_start|>{{ message['role'] }}\n"
-    "{% for part in message['content'] %}{% if part['type'] == 'audio' %}<|audio_bos|><|AUDIO|><|audio_eos|>"
-    "{% else %}{{ part['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
+
+def speaking(clip: str, audio: str, control: list[str]) -> PreTrainedTokenizerFast:
+    """A tokenizer with the audio and text parts of the thinkers' template.
+
+    Args:
+        clip: How the template writes a clip.
+        audio: The token that stands for its audio.
+        control: Further control tokens.
+    """
+    template = (
+        "{% for message in messages %}{% if loop.first and message['role'] != 'system' %}"
+        "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}<|im_start|>{{ message['role'] }}\n"
+        "{% for part in message['content'] %}{% if part['type'] == 'audio' %}"
+        + clip
+        + "{% else %}{{ part['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
+    words = tiny.tokenizer([*tiny.CONTROL, *control])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=words.backend_tokenizer,
+        eos_token=words.eos_token,
+        pad_token=words.pad_token,
+        chat_template=template,
+        extra_special_tokens={"audio_token": audio},
+    )
 
 
 def qwen2_5_omni() -> Loaded:
     """The thinker with two layers in its tower, three in its decoder and a blind eye of one layer."""
     torch.manual_seed(0)
-    words = tiny.tokenizer([*tiny.CONTROL, "<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>", "<|vision_bos|>"])
-    words = PreTrainedTokenizerFast(
-        tokenizer_object=words.backend_tokenizer,
-        eos_token=words.eos_token,
-        pad_token=words.pad_token,
-        chat_template=TEMPLATE,
-        extra_special_tokens={"audio_token": "<|AUDIO|>"},
-    )
+    control = ["<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>", "<|vision_bos|>"]
+    words = speaking("<|audio_bos|><|AUDIO|><|audio_eos|>", "<|AUDIO|>", control)
     # the real one pads every clip to 300 s
-    processor = AudioProcessor(WhisperFeatureExtractor(feature_size=16, chunk_length=30), words, TEMPLATE)
+    processor = AudioProcessor(WhisperFeatureExtractor(feature_size=16, chunk_length=30), words, words.chat_template)
     config = Qwen2_5OmniThinkerConfig(
         audio_config={
             "num_mel_bins": 16,
@@ -67,7 +78,5 @@ def qwen2_5_omni() -> Loaded:
         audio_end_token_id=words.convert_tokens_to_ids("<|audio_eos|>"),
         vision_start_token_id=words.convert_tokens_to_ids("<|vision_bos|>"),
     )
-    model = tiny._opinionated(Qwen2_5OmniThinkerForConditionalGeneration(config))
-    model.generation_config.eos_token_id = words.eos_token_id
-    model.generation_config.pad_token_id = words.pad_token_id
+    model = tiny.opinionated(Qwen2_5OmniThinkerForConditionalGeneration(config), words)
     return Loaded(model, words, processor)

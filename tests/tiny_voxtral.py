@@ -58,7 +58,5 @@ def voxtral() -> Loaded:
         },
         audio_token_id=words.convert_tokens_to_ids("[AUDIO]"),
     )
-    model = tiny._opinionated(VoxtralForConditionalGeneration(config))
-    model.generation_config.eos_token_id = words.eos_token_id
-    model.generation_config.pad_token_id = words.pad_token_id
+    model = tiny.opinionated(VoxtralForConditionalGeneration(config), words)
     return Loaded(model, words, processor)

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from transformers.audio_utils import mel_filter_bank
 
-from core.embedded.speech import Speech, SpeechEar
+from core.embedded.speech import SPEECH_WIDTH, Speech, SpeechEar
 from core.measure import Measures, measure
 from core.types import SAMPLING_RATE_HZ, Clip
 
@@ -45,6 +45,11 @@ class Heard:
     pooled: torch.Tensor
     logits: torch.Tensor
     measures: Measures
+
+    @property
+    def timbre(self) -> torch.Tensor:
+        """That of the voice, zeros where none is heard, shape (2 * SPEECH_WIDTH,)."""
+        return torch.zeros(2 * SPEECH_WIDTH) if self.speech is None else self.speech.timbre
 
 
 class EventEar:

@@ -6,7 +6,8 @@ They belong to the discriminative adapter and are there only while it is on. ADI
 
 import difflib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import permutations
 
 import torch
 from torch import Tensor, nn
@@ -45,8 +46,7 @@ class PairFacts(nn.Module):
         """Shape (facts,): positive for "the same" or "the first is more", 0 where nothing can be said."""
         pair = (first, second)
         pooled = torch.stack([heard.pooled.mean(0) for heard in pair])
-        silent = torch.zeros(2 * SPEECH_WIDTH)
-        timbre = torch.stack([silent if heard.speech is None else heard.speech.timbre for heard in pair])
+        timbre = torch.stack([heard.timbre for heard in pair])
         events = self.event(self.event_norm(pooled))
         voices = self.voice(self.voice_norm(timbre))
         features = torch.cat([_compared(*events), _compared(*voices), torch.tensor(measured_facts(first, second))])
@@ -56,10 +56,15 @@ class PairFacts(nn.Module):
         return logits
 
 
-def only_rows(joiner: Joiner, first: Heard, second: Heard, word_rows: WordRows) -> Tensor:
-    """What only the first clip has, and what only the second: pair tokens, shape (2, hidden)."""
-    sides = (beyond(joiner, first, second, word_rows), beyond(joiner, second, first, word_rows))
-    return joiner.center + torch.stack(sides)
+def beyond_each(joiner: Joiner, heard: Sequence[Heard], word_rows: WordRows) -> dict[tuple[int, int], Tensor]:
+    """What each clip has over each other one, by their places, (hidden,) each; see `beyond`."""
+    places = permutations(range(len(heard)), 2)
+    return {(i, j): beyond(joiner, heard[i], heard[j], word_rows) for i, j in places}
+
+
+def only_rows(joiner: Joiner, more: Mapping[tuple[int, int], Tensor]) -> dict[tuple[int, int], Tensor]:
+    """Pair tokens of every two clips, from `beyond_each`: what only the first has, and only the second, (2, hidden)."""
+    return {(i, j): joiner.center + torch.stack([row, more[j, i]]) for (i, j), row in more.items() if i < j}
 
 
 def beyond(joiner: Joiner, one: Heard, other: Heard, word_rows: WordRows) -> Tensor:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cosine_similarity, layer_norm, normalize
+from torch.nn.functional import cosine_similarity, layer_norm, normalize, pad
 from torch.nn.utils.rnn import pad_sequence
 
 from core.embedded.ears import EVENT_WIDTH, Heard
@@ -122,23 +122,25 @@ def scene_of(joiner: Joiner, facts: PairFacts, heard: Sequence[Heard]) -> Scene:
 def questions_of(asked: Sequence[tuple[Scene, str]], likeness: Likeness) -> Questions:
     """Scenes and what is asked about them, as tensors."""
     most = max(len(scene.heard) for scene, _ in asked)
-    rows = [_question(scene, text, most, likeness) for scene, text in asked]
+    missing = [most - len(scene.heard) for scene, _ in asked]
+    rows = [_question(scene, text, likeness) for scene, text in asked]
     words, written, matches = (list(column) for column in zip(*rows, strict=True))
+    matches = [pad(found, (0, 0, 0, more)) for found, more in zip(matches, missing, strict=True)]
     return Questions(
         words=pad_sequence(words, batch_first=True),
         written=pad_sequence(written, batch_first=True),
         matches=pad_sequence(matches, batch_first=True).transpose(1, 2),
-        clips=torch.stack([_filled(scene.clips, most) for scene, _ in asked]),
+        clips=torch.stack([pad(scene.clips, (0, 0, 0, more)) for (scene, _), more in zip(asked, missing, strict=True)]),
         present=torch.tensor([[place < len(scene.heard) for place in range(most)] for scene, _ in asked]),
         spoken=torch.tensor([_spoken(scene, most) for scene, _ in asked]),
         pairs=torch.stack(
-            [_filled(_filled(scene.pairs, most).transpose(0, 1), most).transpose(0, 1) for scene, _ in asked]
+            [pad(scene.pairs, (0, 0, 0, more, 0, more)) for (scene, _), more in zip(asked, missing, strict=True)]
         ),
     )
 
 
-def _question(scene: Scene, text: str, most: int, likeness: Likeness) -> tuple[Tensor, Tensor, Tensor]:
-    """Words (words, hidden), ones (words,), matches (words, most clips, MATCHES); an empty question has one word."""
+def _question(scene: Scene, text: str, likeness: Likeness) -> tuple[Tensor, Tensor, Tensor]:
+    """Words (words, hidden), ones (words,), matches (words, clips, MATCHES); an empty question has one word."""
     found = WORD.findall(text)[-MOST_WORDS:] or ["?"]
     rows, like = (torch.stack(column) for column in zip(*(likeness(word.lower()) for word in found), strict=True))
     shares = torch.einsum("wc,ksc->wks", like, scene.classes[:, :2])
@@ -149,9 +151,7 @@ def _question(scene: Scene, text: str, most: int, likeness: Likeness) -> tuple[T
     said = [set(texts(heard)) for heard in scene.heard]
     spoken = torch.tensor([[word.lower() in words for words in said] for word in found])
     matches = torch.cat([SHARPER * shares, SHARPER * single, spoken[..., None], named[..., None]], -1)
-    padded = torch.zeros(len(found), most, MATCHES)
-    padded[:, : len(scene.heard)] = matches
-    return rows, torch.ones(len(found), dtype=torch.bool), padded
+    return rows, torch.ones(len(found), dtype=torch.bool), matches
 
 
 def _named(words: Sequence[str], place: int, index: int) -> bool:
@@ -165,8 +165,7 @@ def _clip(heard: Heard) -> Tensor:
     """One clip, shape (CLIP_WIDTH,)."""
     speech, measures = heard.speech, heard.measures
     pooled = layer_norm(heard.pooled.mean(0).float(), (EVENT_WIDTH,))
-    silent = torch.zeros(2 * SPEECH_WIDTH)
-    timbre = silent if speech is None else layer_norm(speech.timbre.float(), (2 * SPEECH_WIDTH,))
+    timbre = layer_norm(heard.timbre.float(), (2 * SPEECH_WIDTH,))
     scalars = [
         float(speech is not None),
         float(bool(texts(heard))),
@@ -180,8 +179,3 @@ def _clip(heard: Heard) -> Tensor:
 
 def _spoken(scene: Scene, most: int) -> list[bool]:
     return [place < len(scene.heard) and bool(texts(scene.heard[place])) for place in range(most)]
-
-
-def _filled(rows: Tensor, most: int) -> Tensor:
-    """Rows up to `most`, the missing ones zeros."""
-    return torch.cat([rows, rows.new_zeros(most - len(rows), *rows.shape[1:])])

@@ -14,6 +14,7 @@ from core.embedded.assembly import load_embedded
 from core.embedded.comparer import Comparer
 from core.embedded.ears import Ears, Heard
 from core.embedded.joiner import Joiner, token_seconds
+from core.embedded.pairs import beyond_each, only_rows
 from core.embedded.parts import Progress
 from core.embedded.question import Likeness
 from core.errors import LoadError, first_line
@@ -72,8 +73,9 @@ def beside(loaded: Loaded, adapter: str, clips: Sequence[EncodedClip], questions
     joiner, heard = hearing.joiner, [clip.heard for clip in clips]
     likeness = likeness_of(loaded)
     letters = [text_row(loaded, letter(place)) for place in range(len(clips))]
-    hints = comparer.hints(joiner, heard, [clip.rows[-1] for clip in clips], questions, likeness, letters)
-    return Beside(comparer.pairs(joiner, heard, likeness.word_rows), hints)
+    more = beyond_each(joiner, heard, likeness.word_rows)
+    hints = comparer.hints(joiner, heard, [clip.rows[-1] for clip in clips], more, questions, likeness, letters)
+    return Beside(only_rows(joiner, more), hints)
 
 
 def likeness_of(loaded: Loaded) -> Likeness:

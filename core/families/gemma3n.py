@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from core.families.family import EncodedClip, Family, Loaded
-from core.families.hub import AudioOnly, embed_by_model, encode_by_stub, widen
+from core.families.hub import AudioOnly, embed_by_model, encode_by_stub, load_from_hub, widen
 from core.types import Clip
 
 AUDIO_TOKEN = "<audio_soft_token>"
@@ -78,14 +78,12 @@ def encode(loaded: Loaded, clip: Clip) -> EncodedClip:
 
 
 def load(checkpoint: str, **options: Any) -> Loaded:
-    """From the hub or a folder, with closed eyes; the chat template lives with the processor."""
-    processor = AudioProcessor.from_pretrained(checkpoint)
-    processor.tokenizer.chat_template = processor.chat_template
+    """From the hub or a folder, with closed eyes."""
     config = AutoConfig.from_pretrained(checkpoint)
     config.vision_config = closed_eyes(config.vision_config)
-    model = Gemma3nForConditionalGeneration.from_pretrained(checkpoint, config=config, use_safetensors=True, **options)
-    widen(model)
-    return Loaded(model.eval(), processor.tokenizer, processor, embed_by_model)
+    loaded = load_from_hub(checkpoint, AudioProcessor, Gemma3nForConditionalGeneration, config=config, **options)
+    widen(loaded.model)
+    return replace(loaded, embed=embed_by_model)
 
 
 def closed_eyes(eyes: Gemma3nVisionConfig) -> ClosedEyesConfig:

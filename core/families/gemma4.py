@@ -4,6 +4,7 @@ Apache-2.0. Loaded without its eyes, and so without torchvision; its larger sibl
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from transformers import (
@@ -15,7 +16,7 @@ from transformers import (
 )
 
 from core.families.family import EncodedClip, Family, Loaded
-from core.families.hub import AudioOnly, embed_by_model, encode_by_stub, widen
+from core.families.hub import AudioOnly, embed_by_model, encode_by_stub, load_from_hub, widen
 from core.types import Clip
 
 AUDIO_TOKEN = "<|audio|>"
@@ -48,16 +49,14 @@ def encode(loaded: Loaded, clip: Clip) -> EncodedClip:
 
 
 def load(checkpoint: str, **options: Any) -> Loaded:
-    """From the hub or a folder, without eyes; the chat template lives with the processor."""
-    processor = AudioProcessor.from_pretrained(checkpoint)
-    processor.tokenizer.chat_template = processor.chat_template
+    """From the hub or a folder, without eyes."""
     config = AutoConfig.from_pretrained(checkpoint)
     if config.audio_config is None:
         raise ValueError("this checkpoint has no ears")
     config.vision_config = None
-    model = Gemma4ForConditionalGeneration.from_pretrained(checkpoint, config=config, use_safetensors=True, **options)
-    widen(model)
-    return Loaded(model.eval(), processor.tokenizer, processor, embed_by_model)
+    loaded = load_from_hub(checkpoint, AudioProcessor, Gemma4ForConditionalGeneration, config=config, **options)
+    widen(loaded.model)
+    return replace(loaded, embed=embed_by_model)
 
 
 FAMILY = Family(

@@ -41,6 +41,21 @@ class _Caught(BaseException):
         self.rows = rows
 
 
+def load_from_hub(checkpoint: str, processors: Any, models: Any, **options: Any) -> Loaded:
+    """A model and its processor, from the hub or a folder; the chat template lives with the processor.
+
+    Args:
+        checkpoint: Id or folder.
+        processors: Class of the processor.
+        models: Class of the model.
+        options: For the model's `from_pretrained`.
+    """
+    processor = processors.from_pretrained(checkpoint)
+    processor.tokenizer.chat_template = processor.chat_template
+    model = models.from_pretrained(checkpoint, use_safetensors=True, **options)
+    return Loaded(model.eval(), processor.tokenizer, processor)
+
+
 @torch.inference_mode()
 def encode_by_stub(loaded: Loaded, clip: Clip, stub: str, audio_token_id: int, row_seconds: float = 0.0) -> EncodedClip:
     """Rows of one clip.

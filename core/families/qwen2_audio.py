@@ -6,7 +6,7 @@ from typing import Any
 from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 
 from core.families.family import EncodedClip, Family, Loaded
-from core.families.hub import encode_by_stub
+from core.families.hub import encode_by_stub, load_from_hub
 from core.types import Clip
 
 AUDIO_TOKEN = "<|AUDIO|>"
@@ -23,11 +23,8 @@ def encode(loaded: Loaded, clip: Clip) -> EncodedClip:
 
 
 def load(checkpoint: str, **options: Any) -> Loaded:
-    """From the hub or a folder; the chat template lives with the processor."""
-    processor = AutoProcessor.from_pretrained(checkpoint)
-    processor.tokenizer.chat_template = processor.chat_template
-    model = Qwen2AudioForConditionalGeneration.from_pretrained(checkpoint, use_safetensors=True, **options)
-    return Loaded(model.eval(), processor.tokenizer, processor)
+    """From the hub or a folder."""
+    return load_from_hub(checkpoint, AutoProcessor, Qwen2AudioForConditionalGeneration, **options)
 
 
 FAMILY = Family(

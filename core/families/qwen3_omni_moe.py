@@ -9,7 +9,7 @@ from typing import Any
 from transformers import Qwen3OmniMoeProcessor, Qwen3OmniMoeThinkerForConditionalGeneration
 
 from core.families.family import EncodedClip, Family, Loaded
-from core.families.hub import AudioOnly, encode_by_stub
+from core.families.hub import AudioOnly, encode_by_stub, load_from_hub
 from core.types import Clip
 
 AUDIO_TOKEN = "<|audio_pad|>"
@@ -31,11 +31,8 @@ def encode(loaded: Loaded, clip: Clip) -> EncodedClip:
 
 
 def load(checkpoint: str, **options: Any) -> Loaded:
-    """From the hub or a folder with the full model; the chat template lives with the processor."""
-    processor = AudioProcessor.from_pretrained(checkpoint)
-    processor.tokenizer.chat_template = processor.chat_template
-    model = Qwen3OmniMoeThinkerForConditionalGeneration.from_pretrained(checkpoint, use_safetensors=True, **options)
-    return Loaded(model.eval(), processor.tokenizer, processor)
+    """From the hub or a folder with the full model."""
+    return load_from_hub(checkpoint, AudioProcessor, Qwen3OmniMoeThinkerForConditionalGeneration, **options)
 
 
 FAMILY = Family(

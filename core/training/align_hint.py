@@ -44,8 +44,7 @@ def pointed_at(query: Query, scene: HeardScene, phrasings: Phrasings) -> Key | N
     facts, task = query.facts, query.task
     clip, other = facts.get("clip"), facts.get("other")
     if task in ("spoken_word", "transcript"):
-        assert isinstance(clip, int)
-        return ("words", clip) if texts(scene.heard[clip]) else None
+        return ("words", _place(clip)) if texts(scene.heard[_place(clip)]) else None
     if task == "caption":
         return ("sound", _place(clip))
     if task == "added_event":

@@ -37,7 +37,7 @@ FURTHER = 5
 
 @dataclass(frozen=True, eq=False)
 class HeardScene:
-    """Clips as they were heard, the patches of each clip taken together, and what may be asked about them."""
+    """Clips as they were heard, and what may be asked about them; once read, the patches of a clip are one."""
 
     heard: tuple[Heard, ...]
     queries: tuple[Query, ...]
@@ -75,32 +75,21 @@ def read(folder: Path) -> list[HeardScene]:
     return found
 
 
-def thinned(heard: Heard) -> Heard:
-    """The patches of a clip as one: their mean embedding, their highest scores; and no frames of speech."""
-    speech = heard.speech
-    if speech is not None:
-        speech = Speech(speech.words, speech.timbre.clone(), torch.zeros(2 * SPEECH_WIDTH))
-    return replace(
-        heard, speech=speech, pooled=heard.pooled.mean(0, keepdim=True), logits=heard.logits.amax(0, keepdim=True)
-    )
-
-
 def _draw(corpus: Corpus, ears: Ears, rng: np.random.Generator) -> HeardScene:
     tasks = [replace({**BASE, **COMPARING}[name], weight=weight) for name, weight in LED_BY.items()]
     scene = scene_of_any(corpus, rng, tasks)
     queries = [scene.query, *one.further(corpus, rng, scene, FURTHER), *beside(corpus, rng, scene.heard)]
-    heard = tuple(thinned(ears.hear(clip)) for clip in clips_of(scene.heard, 0))
+    heard = tuple(ears.hear(clip) for clip in clips_of(scene.heard, 0))
     return HeardScene(heard, tuple(queries))
 
 
 def _tensors(scenes: Sequence[HeardScene]) -> dict[str, torch.Tensor]:
+    """Of each clip the mean embedding and the highest scores over its patches, and its timbre."""
     clips = [heard for scene in scenes for heard in scene.heard]
-    silent = torch.zeros(2 * SPEECH_WIDTH)
-    timbre = [silent if clip.speech is None else clip.speech.timbre for clip in clips]
     columns = {
-        "pooled": [clip.pooled[0] for clip in clips],
-        "logits": [clip.logits[0] for clip in clips],
-        "timbre": timbre,
+        "pooled": [clip.pooled.mean(0) for clip in clips],
+        "logits": [clip.logits.amax(0) for clip in clips],
+        "timbre": [clip.timbre for clip in clips],
     }
     return {name: torch.stack(column).half() for name, column in columns.items()}
 
