@@ -43,7 +43,7 @@ class Handlers:
 
     def tray(self, session: Session, attachments: Sequence[Attachment]) -> Tray:
         """The tray for the conversation's clips and those in the input box."""
-        return view.tray(session, attachments)
+        return view.tray(session, attachments, self.engine.info.window_seconds)
 
     def attach(
         self, session: Session, attachments: Sequence[Attachment], files: Sequence[str]
@@ -211,9 +211,9 @@ class Handlers:
             return Attachment(str(path), label, problem=str(error))
 
     def _limits(self) -> Limits:
-        """A clip the model would not hear whole is refused when it is dropped, not when it is asked about."""
+        """A clip the model would not hear is refused when it is dropped, not when it is asked about."""
         usual = Limits()
-        return replace(usual, max_seconds=min(usual.max_seconds, self.engine.info.window_seconds))
+        return replace(usual, max_seconds=min(usual.max_seconds, self.engine.info.longest_seconds))
 
 
 def _settled(session: Session) -> Session:

@@ -1,5 +1,6 @@
 """A session as it is to be seen: chat messages, tray and status line. Knows HTML but no Gradio."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -136,29 +137,35 @@ def status(info: EngineInfo, phase: str) -> str:
     )
 
 
-def tray(session: Session, attachments: Sequence[Attachment] = ()) -> Tray:
-    """The tray: clips of the conversation first, then those about to be sent, the unusable ones with their sentence."""
+def tray(session: Session, attachments: Sequence[Attachment] = (), window_seconds: float = math.inf) -> Tray:
+    """The tray: clips of the conversation first, then those about to be sent, the unusable ones with their sentence.
+
+    A clip longer than `window_seconds` is said to be heard in parts.
+    """
     items, index = [], 0
     for clip, path in session.clips:
-        items.append(_tray_item(index, clip, path, waiting=False))
+        items.append(_tray_item(index, clip, path, window_seconds, waiting=False))
         index += 1
     for attachment in attachments:
         if attachment.clip is None:
             problem = escape(attachment.problem)
             items.append(f'<li class="es-clip es-bad"><span class="es-badge">!</span><span>{problem}</span></li>')
         else:
-            items.append(_tray_item(index, attachment.clip, attachment.path, waiting=True))
+            items.append(_tray_item(index, attachment.clip, attachment.path, window_seconds, waiting=True))
             index += 1
     if not items:
         return Tray(f'<p class="es-tray-empty">{strings.EMPTY_TRAY}</p>', 0)
     return Tray(f'<ul class="es-tray">{"".join(items)}</ul>', index)
 
 
-def _tray_item(index: int, clip: Clip, path: str, *, waiting: bool) -> str:
+def _tray_item(index: int, clip: Clip, path: str, window_seconds: float, *, waiting: bool) -> str:
     name, label = letter(index), escape(clip.label)
     # Only files that Gradio keeps in its upload folder are served under this address.
     address = escape("gradio_api/file=" + quote(Path(path).as_posix()))
     mark = f'<span class="es-new">{strings.NOT_SENT}</span>' if waiting else ""
+    if clip.seconds > window_seconds:
+        parts = strings.IN_PARTS.format(window_seconds=window_seconds)
+        mark += f'<span class="es-parts">{parts}</span>'
     return (
         f'<li class="es-clip{" es-pending" if waiting else ""}">{badge(index, name)}'
         f'<button type="button" class="es-play" aria-label="{strings.PLAY.format(letter=name, name=label)}"></button>'

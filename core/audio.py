@@ -189,7 +189,7 @@ def _ffmpeg_blocks(file: BinaryIO, name: str) -> Iterator[Block]:
 
 def _mono(blocks: Iterator[Block], name: str, limits: Limits) -> Clip:
     """Blocks of one rate to a clip; limits hold block by block."""
-    source_hz, seconds, source_peak = 0, 0.0, 0.0
+    source_hz, frames, source_peak = 0, 0, 0.0
     stream: soxr.ResampleStream | None = None
     pieces = []
     for hz, block in blocks:
@@ -198,16 +198,17 @@ def _mono(blocks: Iterator[Block], name: str, limits: Limits) -> Clip:
             source_hz, stream = hz, soxr.ResampleStream(hz, SAMPLING_RATE_HZ, 1, dtype="float32")
         if hz != source_hz:
             raise AudioError(name, "its sampling rate changes in the middle: export it again with one rate.")
-        seconds += len(block) / hz
-        if seconds > limits.max_seconds:
+        frames += len(block)
+        if frames / hz > limits.max_seconds:
             raise AudioError(name, f"it is longer than {limits.max_seconds:g} s: cut out the part that matters.")
         peak = float(np.abs(block).max(initial=0.0))
         if not peak < GARBAGE:  # NaN compares false
             raise AudioError(name, "it holds broken samples (not numbers, or infinite): export it again as 16-bit wav.")
         source_peak = max(source_peak, peak)
         pieces.append(stream.resample_chunk(block.mean(axis=1)))
-    if stream is None or seconds == 0.0:
+    if stream is None or frames == 0:
         raise AudioError(name, "there is not one sample of sound in it: record or export it again.")
+    seconds = frames / source_hz
     if seconds < limits.min_seconds:
         raise AudioError(
             name, f"it lasts only {seconds * 1000:.0f} ms: give at least {limits.min_seconds * 1000:.0f} ms."

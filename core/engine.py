@@ -18,7 +18,8 @@ class EngineInfo:
         reason: Why this device and precision were chosen, one clause.
         adapters: Names that `Settings.adapter` may take.
         layers: Decoder layers.
-        window_seconds: Longest clip the model hears whole.
+        window_seconds: What the model hears at a time; a longer clip is heard in parts.
+        longest_seconds: Longest clip.
         context_tokens: Tokens that fit into one conversation.
         max_clips: Most clips of one conversation.
         default: Settings this model is best asked with.
@@ -31,6 +32,7 @@ class EngineInfo:
     adapters: tuple[str, ...]
     layers: int
     window_seconds: float
+    longest_seconds: float
     context_tokens: int
     max_clips: int = 8
     default: Settings = Settings()

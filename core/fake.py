@@ -43,6 +43,7 @@ class FakeEngine:
             adapters=("example-adapter",),
             layers=LAYERS,
             window_seconds=30.0,
+            longest_seconds=120.0,
             context_tokens=8192,
         )
 

@@ -10,7 +10,7 @@ from core.adapter import Adapters
 from core.attention import Lens
 from core.engine import EngineInfo
 from core.errors import ConversationError, EngineError, SettingsError
-from core.families.family import EncodedClip, Family, Loaded, rows_beside
+from core.families.family import EncodedClip, Family, Loaded, hear, rows_beside
 from core.measure import in_words, measure
 from core.observation import Observation
 from core.prompt import Prompt, build
@@ -51,10 +51,10 @@ class Lalm:
                 f"keep apart: remove some, or start a new conversation."
             )
         for letter, clip in conversation.lettered():
-            if clip.seconds > self.info.window_seconds:
+            if clip.seconds > self.info.longest_seconds:
                 raise ConversationError(
                     f"Clip {letter} ({clip.label}) is {clip.seconds:.0f} s long and {self.info.name} hears at most "
-                    f"{self.info.window_seconds:.0f} s of a clip: cut it and drop the part that matters."
+                    f"{self.info.longest_seconds:.0f} s of a clip: cut it and drop the part that matters."
                 )
         if settings.adapter is not None and settings.adapter not in self.adapters.names:
             raise SettingsError(f"There is no adapter called {settings.adapter!r}: choose another in the settings.")
@@ -84,7 +84,7 @@ class Lalm:
 
     def encode(self, clip: Clip) -> EncodedClip:
         """Rows of one clip."""
-        return self.family.encode(self.loaded, clip)
+        return hear(self.family, self.loaded, clip)
 
     def observation(self, built: Prompt, settings: Settings, max_keys: int, meter: bool = True) -> Observation:
         """The plan of the lens for a prompt and the answer after it, `max_keys` tokens in all."""

@@ -70,6 +70,7 @@ def load(
         adapters=adapters.names,
         layers=loaded.model.get_decoder().config.num_hidden_layers,
         window_seconds=family.window_seconds,
+        longest_seconds=family.longest_seconds or family.window_seconds,
         context_tokens=family.context_tokens,
         default=Settings(adapter=chosen),
     )

@@ -26,9 +26,19 @@ ANNOUNCEMENT: str = _TEXTS["announcement"]
 PAIR: str = _TEXTS["pair"]
 HINT: str = _TEXTS["hint"]
 ANNOUNCEMENT_WITH_FACTS: str = _TEXTS["announcement_with_facts"]
+PART: str = _TEXTS["part"]
 
-Slot = int | tuple[int, int] | Literal["hint"]
-"""What stands at a placeholder: the clip of that index, the rows about two clips, or the hint."""
+
+@dataclass(frozen=True)
+class ClipPart:
+    """One part of a clip, by its place among the clips; a clip within the window has one part."""
+
+    clip: int
+    part: int
+
+
+Slot = ClipPart | tuple[int, int] | Literal["hint"]
+"""What stands at a placeholder: part of a clip, the rows about two clips, or the hint."""
 
 EmbedTokens = Callable[[Sequence[int]], Tensor]
 """Ids (tokens,) -> rows (tokens, hidden)."""
@@ -90,8 +100,8 @@ class Prompt:
 
     def rows(self, slot: Slot) -> Tensor:
         """The rows that stand at a placeholder, shape (tokens, hidden)."""
-        if isinstance(slot, int):
-            return self.clips[slot].rows
+        if isinstance(slot, ClipPart):
+            return self.clips[slot.clip].part_rows()[slot.part]
         return self.beside.hints[0] if slot == "hint" else self.beside.pairs[slot]
 
 
@@ -121,7 +131,7 @@ def build(
     slots: list[Slot] = []
     for index, turn in enumerate(conversation.turns):
         source = "question" if index == last_user else "history"
-        parts = list(_marked(turn, source, texts, slots, beside, facts))
+        parts = list(_marked(turn, source, texts, slots, clips, beside, facts))
         if index == last_user and beside.hints:
             slots.append("hint")
             parts += [HINT, None]
@@ -150,11 +160,20 @@ def _announcement(index: int, facts: Sequence[str]) -> str:
     return ANNOUNCEMENT_WITH_FACTS.format(letter=letter(index), facts=facts[index])
 
 
+def _which_part(part: int, parts: int, clip_seconds: float) -> str:
+    """What stands behind the announcement of one of several parts of a clip."""
+    if parts == 1:
+        return ""
+    start, stop = (clip_seconds * edge / parts for edge in (part, part + 1))
+    return PART.format(part=part + 1, parts=parts, start=start, stop=stop)
+
+
 def _marked(
     turn: Turn,
     source: str,
     texts: list[tuple[str, str, Role | None]],
     slots: list[Slot],
+    clips: Sequence[EncodedClip],
     beside: Beside,
     facts: Sequence[str],
 ) -> Iterator[str | None]:
@@ -166,11 +185,14 @@ def _marked(
         if not isinstance(part, Clip):
             yield _mark(texts, part, source, turn.role)
             continue
-        index = sum(isinstance(slot, int) for slot in slots)
-        slots.append(index)
-        yield _announcement(index, facts)
-        yield None
-        yield "\n"
+        index = len({slot.clip for slot in slots if isinstance(slot, ClipPart)})
+        parts = len(clips[index].part_rows())
+        for part_of_clip in range(parts):
+            slots.append(ClipPart(index, part_of_clip))
+            told = facts if part_of_clip == 0 else ()
+            yield _announcement(index, told) + _which_part(part_of_clip, parts, clips[index].clip_seconds)
+            yield None
+            yield "\n"
         if any(isinstance(later, Clip) for later in turn.parts[place + 1 :]):
             continue
         for first, second in sorted(set(beside.pairs) - set(slots)):
@@ -179,6 +201,12 @@ def _marked(
                 yield PAIR.format(first=letter(first), second=letter(second))
                 yield None
                 yield "\n"
+
+
+def _source(slot: Slot) -> str:
+    if isinstance(slot, ClipPart):
+        return f"clip {letter(slot.clip)}"
+    return "hint" if slot == "hint" else "pairs"
 
 
 def _segments(
@@ -201,7 +229,6 @@ def _segments(
         for order, template in enumerate(piece.split(family.audio_token)):
             if order:
                 slot, count = next(waiting)
-                source = f"clip {letter(slot)}" if isinstance(slot, int) else "hint" if slot == "hint" else "pairs"
-                yield Segment((placeholder,) * count, source, slot=slot)
+                yield Segment((placeholder,) * count, _source(slot), slot=slot)
             if ids := tokenizer.encode(template, add_special_tokens=False):
                 yield Segment(tuple(ids), "template")

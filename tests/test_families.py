@@ -96,10 +96,28 @@ def test_rows_are_what_the_model_itself_would_have_used(engine: Lalm) -> None:
         torch.testing.assert_close(last_logits(loaded, rows[None], DynamicCache()), expected, atol=1e-4, rtol=1e-4)
 
 
-def test_a_clip_longer_than_the_window_is_refused_in_words(engine: Lalm) -> None:
-    long = Clip(np.zeros(round((engine.family.window_seconds + 1) * SAMPLING_RATE_HZ), np.float32), "long.wav")
+def test_a_clip_longer_than_the_longest_is_refused_in_words(engine: Lalm) -> None:
+    long = Clip(np.zeros(round((engine.info.longest_seconds + 1) * SAMPLING_RATE_HZ), np.float32), "long.wav")
     with pytest.raises(ConversationError, match=r"long\.wav.*cut it"):
         next(engine.stream(asked(long), Settings()))
+
+
+@pytest.mark.parametrize("model_type", [name for name in sorted(FAMILIES) if FAMILIES[name].longest_seconds])
+def test_a_clip_longer_than_the_window_is_heard_in_parts_to_its_end(model_type: str) -> None:
+    engine = tiny.engine(model_type)
+    half = 0.75 * engine.family.window_seconds
+    halves = tiny.noise(1, half), tiny.noise(2, half)
+    long = Clip(np.concatenate([clip.samples for clip in halves]), "long.wav")
+    made = engine.prompt(asked(tiny.tone(440), long), Settings())
+    first, second = (engine.encode(clip) for clip in halves)
+    torch.testing.assert_close(made.clips[1].rows, torch.cat([first.rows, second.rows]))
+    torch.testing.assert_close(made.clips[1].seconds, torch.cat([first.seconds, second.seconds + half]))
+    sources = [span.source for span in made.spans]
+    assert sources.count("clip A") == 1 and sources.count("clip B") == 2
+    text = engine.loaded.tokenizer.decode(made.ids)
+    assert f"part 1 of 2, 0 to {half:.0f} s" in text and f"part 2 of 2, {half:.0f} to {2 * half:.0f} s" in text
+    reading = answer(engine, asked(tiny.tone(440), long), Settings(max_tokens=1))[0].reading
+    assert reading is not None and np.count_nonzero(reading.profiles[1]) == len(reading.profiles[1])
 
 
 def test_the_question_is_found_word_for_word(engine: Lalm) -> None:

@@ -138,7 +138,7 @@ def test_only_the_upload_folder_is_read(engine: FakeEngine, sound_file, tmp_path
 def test_a_clip_longer_than_the_model_hears_is_refused_when_dropped(
     handlers: Handlers, engine: FakeEngine, sound_file, tone
 ) -> None:
-    seconds = engine.info.window_seconds
+    seconds = engine.info.longest_seconds
     whole, longer = (str(sound_file(f"{n}.wav", tone(seconds=seconds + n))) for n in (0, 1))
     attachments = handlers.attach(Session(), (), (whole, longer))
     assert attachments[0].clip is not None and attachments[1].clip is None

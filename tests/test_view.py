@@ -89,6 +89,12 @@ def test_the_tray_letters_sent_and_waiting_clips_and_skips_what_cannot_be_used(t
     assert tray.html.count("<audio") == 2
 
 
+def test_the_tray_says_which_clips_are_heard_in_parts(tone_clip) -> None:
+    clips = [Attachment("/u/x", "x", tone_clip("x", seconds=seconds)) for seconds in (2.0, 0.5, 1.0)]
+    words = Elements(view.tray(Session(), clips, window_seconds=1.0).html).words
+    assert words.count(strings.IN_PARTS.format(window_seconds=1.0)) == 1
+
+
 def test_a_player_is_given_the_uploaded_file_with_its_path_quoted(tone_clip) -> None:
     tray = view.tray(asked(tone_clip(), path='/uploads/ü "b"#1?.wav'))
     sources = [value for name, value in Elements(tray.html).attributes if name == "src"]

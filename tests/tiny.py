@@ -260,6 +260,7 @@ def engine(model_type: str) -> Lalm:
         adapters=adapters.names,
         layers=3,
         window_seconds=family.window_seconds,
+        longest_seconds=family.longest_seconds or family.window_seconds,
         context_tokens=4096,
     )
     return Lalm(loaded, family, info, adapters)

@@ -1,15 +1,18 @@
 """What one model family does differently: data and two functions."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from core.types import Clip
+from core.types import SAMPLING_RATE_HZ, Clip
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,12 +24,18 @@ class EncodedClip:
         seconds: Start and end of what each row stands for, shape (tokens, 2). Rows may overlap in time.
         clip_seconds: Length of the clip.
         heard: What a family keeps to compare the clip with others; None where it compares nothing.
+        parts: Rows of each part of a clip longer than the family's window, in order; empty where it was heard in one.
     """
 
     rows: Tensor
     seconds: Tensor
     clip_seconds: float
     heard: Any = None
+    parts: tuple[int, ...] = ()
+
+    def part_rows(self) -> tuple[Tensor, ...]:
+        """The rows part by part, each (tokens, hidden)."""
+        return self.rows.split(list(self.parts)) if self.parts else (self.rows,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,11 +85,12 @@ class Family:
     Attributes:
         model_type: Of the config.
         audio_token: What stands for a clip's audio in the rendered chat template, once per clip.
-        window_seconds: The longest clip that is heard whole.
+        window_seconds: What its ears take at a time.
         content: Parts of one message -> what the chat template takes as "content"; None stands for a clip.
         encode: A clip -> its rows in the text backbone.
         load: A checkpoint or folder and keyword arguments of `from_pretrained` -> the model in memory.
         context_tokens: Tokens of one conversation.
+        longest_seconds: The longest clip, heard in parts of at most the window; None where that is the window.
         prefix: Of the tensors' names that are loaded, where a checkpoint holds other models too.
         load_beside: Reads what an adapter's folder holds beside its LoRA, under the adapter's name; None where adapters
             are LoRA alone.
@@ -94,9 +104,25 @@ class Family:
     encode: Callable[[Loaded, Clip], EncodedClip]
     load: Callable[..., Loaded]
     context_tokens: int
+    longest_seconds: float | None = None
     prefix: str = ""
     load_beside: Callable[[Loaded, str, Path], None] | None = None
     beside: Callable[[Loaded, str, Sequence[EncodedClip], Sequence[str]], Beside] | None = None
+
+
+def hear(family: Family, loaded: Loaded, clip: Clip) -> EncodedClip:
+    """Rows of a clip; one longer than the family's window is heard in equal parts, each as if it were a clip."""
+    parts = math.ceil(clip.seconds / family.window_seconds)
+    if parts <= 1:
+        return family.encode(loaded, clip)
+    assert family.beside is None, "what compares clips hears each in one"
+    start, rows, seconds = 0, [], []
+    for samples in np.array_split(clip.samples, parts):
+        heard = family.encode(loaded, Clip(samples, clip.label))
+        rows.append(heard.rows)
+        seconds.append(heard.seconds + start / SAMPLING_RATE_HZ)
+        start += len(samples)
+    return EncodedClip(torch.cat(rows), torch.cat(seconds), clip.seconds, parts=tuple(map(len, rows)))
 
 
 def rows_beside(

@@ -1,6 +1,6 @@
 """Gemma 3n (transformers' `Gemma3nForConditionalGeneration`): E2B and E4B, under the Gemma terms.
 
-188 rows a clip, however short, of 160 ms each; it hears 30 s of a clip. Loaded without its eyes, which need timm.
+188 rows a clip, however short, of 160 ms each; it hears 30 s at a time. Loaded without its eyes, which need timm.
 """
 
 from collections.abc import Sequence
@@ -104,4 +104,5 @@ FAMILY = Family(
     encode=encode,
     load=load,
     context_tokens=32768,
+    longest_seconds=600.0,
 )

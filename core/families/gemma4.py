@@ -1,4 +1,4 @@
-"""Gemma 4 (transformers' `Gemma4ForConditionalGeneration`): E2B and E4B, 25 audio tokens a second, 30 s of a clip.
+"""Gemma 4 (transformers' `Gemma4ForConditionalGeneration`): E2B and E4B, 25 audio tokens a second, 30 s at a time.
 
 Apache-2.0. Loaded without its eyes, and so without torchvision; its larger siblings have no ears.
 """
@@ -67,4 +67,5 @@ FAMILY = Family(
     encode=encode,
     load=load,
     context_tokens=131072,
+    longest_seconds=600.0,
 )

@@ -1,4 +1,4 @@
-"""Qwen2-Audio (arXiv 2407.10759): 8.4B, Apache-2.0, 25 audio tokens a second, hears the first 30 s of a clip."""
+"""Qwen2-Audio (arXiv 2407.10759): 8.4B, Apache-2.0, 25 audio tokens a second, hears 30 s at a time."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -35,4 +35,5 @@ FAMILY = Family(
     encode=encode,
     load=load,
     context_tokens=8192,
+    longest_seconds=300.0,
 )

@@ -15,7 +15,7 @@ from core.embedded.ears import Heard
 from core.embedded.speech import Speech
 from core.errors import LoadError
 from core.families import embedded
-from core.families.family import NOTHING_BESIDE, Beside, EncodedClip, Family, Loaded, rows_beside
+from core.families.family import NOTHING_BESIDE, Beside, EncodedClip, Family, Loaded, hear, rows_beside
 from core.prompt import build
 from core.training.batches import Batch, Sample, collate, conversation_of
 from core.types import Clip
@@ -34,8 +34,8 @@ class Trainee:
 
     def encode(self, clip: Clip) -> EncodedClip:
         """Rows of one clip, made outside autograd."""
-        heard = self.family.encode(self.loaded, clip)
-        return EncodedClip(heard.rows.clone(), heard.seconds, heard.clip_seconds, heard.heard)
+        heard = hear(self.family, self.loaded, clip)
+        return replace(heard, rows=heard.rows.clone())
 
     def beside(self, clips: Sequence[EncodedClip], questions: Sequence[str]) -> Beside:
         """What the adapter puts beside clips and questions: nothing, those of most families are LoRA alone."""
