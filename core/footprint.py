@@ -25,7 +25,8 @@ UNQUANTISED = [
 ]
 """Modules that keep bf16 whatever the precision, as `llm_int8_skip_modules` takes them: ears, projectors, head."""
 
-_KEPT = re.compile("|".join([*UNQUANTISED, r".*lm_head", r".*embed"]))
+_KEPT = re.compile("|".join([*UNQUANTISED, r".*lm_head", r".*(?<!un)embed", r".*\.experts\.", r".*\.mlp\.gate\."]))
+"""Of the tensors' names: what bitsandbytes leaves as it is, which is no linear layer, or experts as one tensor."""
 
 
 @dataclass(frozen=True)
