@@ -2,11 +2,11 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 from huggingface_hub import get_safetensors_metadata, snapshot_download
 from safetensors import SafetensorError, safe_open
 
@@ -17,6 +17,8 @@ BYTES = {"bf16": 2.0, "int8": 1.0, "nf4": (4 + 8 / 64 + 32 / (64 * 256)) / 8}
 GIB = 2**30
 RESERVE_GIB = 1.5
 """For the prompt, its keys and values, and what a GPU's libraries take."""
+WEIGHTS = "model*.safetensors"
+"""Files of a checkpoint; others beside them are adapters, or the same weights in another layout."""
 UNQUANTISED = [
     r".*audio_tower",
     r".*multi_modal_projector",
@@ -41,6 +43,17 @@ class Footprint:
     weights: int
     linear: int
 
+    @classmethod
+    def of(cls, shapes: Mapping[str, Sequence[int]]) -> "Footprint":
+        """Of tensors by their names."""
+        sizes = {name: math.prod(shape) for name, shape in shapes.items()}
+        linear = sum(
+            size
+            for name, size in sizes.items()
+            if len(shapes[name]) == 2 and name.endswith(".weight") and not _KEPT.match(name)
+        )
+        return cls(sum(sizes.values()), linear)
+
     def gib(self, precision: str) -> float:
         """Memory in GiB at a key of `BYTES`, with `RESERVE_GIB`."""
         loaded = BYTES["bf16"] * (self.weights - self.linear) + BYTES[precision] * self.linear
@@ -58,20 +71,27 @@ def footprint(model: str, prefix: str = "") -> Footprint:
         LoadError: There are no safetensors files, or the hub cannot be reached and its cache has no such model.
     """
     folder = Path(model)
-    shapes = dict(_of_folder(folder) if folder.is_dir() else _of_hub(model))
-    loaded = {name: math.prod(shape) for name, shape in shapes.items() if name.startswith(prefix)}
-    if not loaded:
+    found = _of_folder(folder) if folder.is_dir() else _of_hub(model)
+    shapes = {name: shape for name, shape in found if name.startswith(prefix)}
+    if not shapes:
         raise LoadError(f"{model} has no safetensors files: Earshot loads no other format. Give another checkpoint.")
-    linear = sum(
-        size
-        for name, size in loaded.items()
-        if len(shapes[name]) == 2 and name.endswith(".weight") and not _KEPT.match(name)
-    )
-    return Footprint(sum(loaded.values()), linear)
+    return Footprint.of(shapes)
+
+
+def bytes_to_fetch(model: str) -> int:
+    """Bytes of weights that are not on this machine yet; 0 for a folder, and where the hub says nothing of it."""
+    if Path(model).is_dir():
+        return 0
+    try:
+        files = snapshot_download(model, allow_patterns=WEIGHTS, dry_run=True)
+    except (OSError, ValueError, httpx2.HTTPError):
+        return 0  # not a matter for a progress line: loading will say what is wrong
+    assert isinstance(files, list), "a dry run lists files"
+    return sum(file.file_size or 0 for file in files if file.will_download)
 
 
 def _of_folder(folder: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
-    for file in sorted(folder.glob("*.safetensors")):
+    for file in sorted(folder.glob(WEIGHTS)):
         try:
             with safe_open(file, "pt") as tensors:
                 names = tensors.keys()
@@ -84,7 +104,7 @@ def _of_folder(folder: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
 def _of_hub(model: str) -> Iterator[tuple[str, tuple[int, ...]]]:
     try:
         files = get_safetensors_metadata(model).files_metadata.values()
-    except (OSError, ValueError, httpx.HTTPError) as error:
+    except (OSError, ValueError, httpx2.HTTPError) as error:
         try:
             yield from _of_folder(Path(snapshot_download(model, local_files_only=True)))
         except (OSError, ValueError):

@@ -11,7 +11,8 @@ from core import footprint as measured
 from core.errors import LoadError
 from core.families import FAMILIES
 from core.footprint import BYTES, GIB, RESERVE_GIB, footprint
-from core.load import open_model, place
+from core.load import open_model
+from core.placement import place
 from tests import tiny
 from tests.folders import save
 
@@ -23,7 +24,7 @@ def test_headers_say_what_is_loaded_and_what_is_quantised(model_type: str, tmp_p
     plain = tiny.BUILD[model_type]().model
     tensors = {tensor.data_ptr(): tensor.numel() for tensor in plain.state_dict().values()}
     assert found.weights == sum(tensors.values())
-    _, loaded = open_model(str(tmp_path), place(str(tmp_path), "nf4"), lambda line: None)
+    loaded = open_model(place(str(tmp_path), "nf4"), lambda line: None)
     small = [module for module in loaded.model.modules() if isinstance(module, bitsandbytes.nn.Linear4bit)]
     assert found.linear == sum(module.in_features * module.out_features for module in small) > 0
 

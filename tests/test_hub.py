@@ -11,7 +11,7 @@ from transformers import DynamicCache
 from core import prompt
 from core.decode import last_logits, stop_ids
 from core.families import FAMILIES, Family, Loaded
-from core.load import _model_type
+from core.placement import _model_type
 from core.types import Clip, Conversation, Turn
 from tests import tiny
 from tests.folders import save
@@ -63,6 +63,13 @@ def test_rows_and_positions_are_those_of_the_whole_model(model_type: str) -> Non
         expected = loaded.model(**inputs).logits[0, -1].float()
         ours = last_logits(loaded, made.embed(loaded.embed_tokens), DynamicCache())
     torch.testing.assert_close(ours, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("model_type", FROM_HUB)
+def test_half_a_minute_has_the_rows_that_are_said(model_type: str) -> None:
+    family = FAMILIES[model_type]
+    rows = family.encode(tiny.BUILD[model_type](), tiny.noise(1, 30.0)).rows
+    assert len(rows) / 30 == pytest.approx(family.tokens_per_second, abs=0.1)
 
 
 @pytest.mark.parametrize("model_type", FROM_HUB)
