@@ -87,10 +87,11 @@ def test_a_model_that_cannot_be_found_points_to_the_embedded_one(tmp_path: Path)
 
 
 @pytest.mark.parametrize("model_type", sorted(set(tiny.BUILD) - {"embedded"}))
-def test_a_real_checkpoint_folder_is_loaded_and_answers(model_type: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("precision", ["bf16", "nf4"])
+def test_a_real_checkpoint_folder_is_loaded_and_answers(model_type: str, precision: str, tmp_path: Path) -> None:
     save(tiny.BUILD[model_type](), model_type, tmp_path)
-    engine = load(str(tmp_path), precision="bf16", progress=silent)
-    assert engine.info.family == model_type and engine.info.precision == "bf16"
+    engine = load(str(tmp_path), precision=precision, progress=silent)
+    assert engine.info.family == model_type and engine.info.precision == precision
     asked = Conversation((Turn("user", (tiny.tone(440), tiny.noise(1), "Which clip has the dog?")),))
     assert isinstance(list(engine.stream(asked, Settings(max_tokens=2)))[-1], Done)
 
