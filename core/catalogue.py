@@ -50,10 +50,11 @@ CHECKPOINTS = (
         "NVIDIA, not commercial",
         Footprint(8_267_215_360, 6_525_288_448),
     ),
+    Checkpoint("google/gemma-4-12B-it", "gemma4_unified", APACHE),
     Checkpoint("google/gemma-4-E4B-it", "gemma4", APACHE),
     Checkpoint("google/gemma-4-E2B-it", "gemma4", APACHE),
-    Checkpoint("google/gemma-3n-E4B-it", "gemma3n", "Gemma terms", Footprint(7_524_390_160, 3_948_440_304)),
-    Checkpoint("google/gemma-3n-E2B-it", "gemma3n", "Gemma terms", Footprint(5_124_337_280, 1_884_014_944)),
+    Checkpoint("google/gemma-3n-E4B-it", "gemma3n", "Gemma terms", Footprint(7_524_390_160, 3_948_150_784)),
+    Checkpoint("google/gemma-3n-E2B-it", "gemma3n", "Gemma terms", Footprint(5_124_337_280, 1_883_766_784)),
     Checkpoint(
         "microsoft/Phi-4-multimodal-instruct", "phi4_multimodal", "MIT", Footprint(5_308_268_992, 3_170_893_824)
     ),

@@ -23,12 +23,16 @@ UNQUANTISED = [
     r".*audio_tower",
     r".*multi_modal_projector",
     r".*embed_(audio|vision|tokens_extend)",
+    r".*altup\.",
     "lm_head",
 ]
-"""Modules that keep bf16 whatever the precision, as `llm_int8_skip_modules` takes them: ears, projectors, head."""
+"""Modules that keep bf16 whatever the precision, as `llm_int8_skip_modules` takes them: ears, projectors, head.
 
-_KEPT = re.compile("|".join([*UNQUANTISED, r".*lm_head", r".*(?<!un)embed", r".*\.experts\.", r".*\.mlp\.gate\."]))
-"""Of the tensors' names: what bitsandbytes leaves as it is, which is no linear layer, or experts as one tensor."""
+And what mixes the streams of Gemma 3n (altup): a few numbers, narrower than the 32 outputs bitsandbytes wants on a CPU.
+"""
+
+_KEPT = re.compile("|".join([*UNQUANTISED, r".*lm_head", r".*(?<!un)embed", r".*\.(experts|gate)\."]))
+"""Tensors of these, tables of embeddings, and fused experts with their gate, of which none is a linear layer."""
 
 
 @dataclass(frozen=True)
