@@ -21,6 +21,7 @@ UNQUANTISED = [
     r".*audio_tower",
     r".*multi_modal_projector",
     r".*embed_(audio|vision|tokens_extend)",
+    r"(model\.)?(encoder|projector)\.",
     "lm_head",
 ]
 """Modules that keep bf16 whatever the precision, as `llm_int8_skip_modules` takes them: ears, projectors, head."""
@@ -70,7 +71,7 @@ def footprint(model: str, prefix: str = "") -> Footprint:
 
 
 def _of_folder(folder: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
-    for file in sorted(folder.glob("*.safetensors")):
+    for file in sorted(folder.glob("model*.safetensors")):
         try:
             with safe_open(file, "pt") as tensors:
                 names = tensors.keys()

@@ -5,6 +5,7 @@ from core.families import (
     embedded,
     gemma3n,
     gemma4,
+    granite_speech,
     musicflamingo,
     phi4_multimodal,
     qwen2_5_omni,
@@ -27,6 +28,7 @@ FAMILIES: dict[str, Family] = {
         gemma3n.FAMILY,
         gemma4.FAMILY,
         phi4_multimodal.FAMILY,
+        granite_speech.FAMILY,
     )
 }
 

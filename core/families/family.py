@@ -81,6 +81,8 @@ class Family:
         encode: A clip -> its rows in the text backbone.
         load: A checkpoint or folder and keyword arguments of `from_pretrained` -> the model in memory.
         context_tokens: Tokens of one conversation.
+        own_adapter: The folder inside a checkpoint that holds the LoRA it was trained with, "" being the checkpoint's
+            own; None in a family whose checkpoints bring none.
         prefix: Of the tensors' names that are loaded, where a checkpoint holds other models too.
         load_beside: Reads what an adapter's folder holds beside its LoRA, under the adapter's name; None where adapters
             are LoRA alone.
@@ -94,6 +96,7 @@ class Family:
     encode: Callable[[Loaded, Clip], EncodedClip]
     load: Callable[..., Loaded]
     context_tokens: int
+    own_adapter: str | None = None
     prefix: str = ""
     load_beside: Callable[[Loaded, str, Path], None] | None = None
     beside: Callable[[Loaded, str, Sequence[EncodedClip], Sequence[str]], Beside] | None = None
