@@ -8,7 +8,7 @@ import psutil
 import torch
 from transformers import AutoConfig, BitsAndBytesConfig
 
-from core.adapter import Adapters
+from core.adapter import OWN, Adapters, own_adapter
 from core.embedded.assembly import WEIGHTS
 from core.engine import Engine, EngineInfo
 from core.errors import LoadError, first_line, not_found
@@ -52,8 +52,7 @@ def load(
         return FakeEngine()
     placement = place(model, precision)
     family, loaded = open_model(model, placement, progress)
-    own = (WEIGHTS / "discriminative",) if model == "embedded" else ()
-    shipped = {path.name: path for path in own if path.exists()}
+    shipped = _shipped(model, family)
     adapters = Adapters(loaded.model)
     if adapter is not None and adapter not in shipped:
         shipped[Path(adapter).name] = Path(adapter)
@@ -76,6 +75,15 @@ def load(
     lalm = Lalm(loaded, family, info, adapters)
     prove(lalm)
     return lalm
+
+
+def _shipped(model: str, family: Family) -> dict[str, Path]:
+    """Adapters that come with a model, by name."""
+    if model == "embedded":
+        folder = WEIGHTS / "discriminative"
+        return {folder.name: folder} if folder.exists() else {}
+    found = None if family.own_adapter is None else own_adapter(model, family.own_adapter)
+    return {} if found is None else {OWN: found}
 
 
 def open_model(model: str, placement: Placement, progress: Callable[[str], None] = print) -> tuple[Family, Loaded]:
@@ -140,6 +148,9 @@ def _reason(needed: Footprint, chosen: str, device: str, free_gib: float) -> str
 def _options(placement: Placement) -> dict[str, object]:
     """Keyword arguments of `from_pretrained`; towers, projectors and head keep their precision."""
     options: dict[str, object] = {"dtype": torch.bfloat16, "device_map": placement.device}
+    # An adapter beside the weights would be loaded by transformers itself, always on, and on the hub onto whatever base
+    # its config names: this sends it to look where nothing is. Adapters are for `core.adapter`.
+    options["adapter_kwargs"] = {"subfolder": "no-adapter"}
     if placement.precision == "int8":
         options["quantization_config"] = BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=UNQUANTISED)
     if placement.precision == "nf4":
