@@ -71,7 +71,7 @@ PREFERRED = (
 were trained on sound and speech, the last mostly on speech."""
 
 NOTE = f"""
-Memory with {RESERVE_GIB:g} GiB for the prompt and its keys and values; ? is read off the files when the model is loaded.
+Memory with {RESERVE_GIB:g} GiB for prompt, keys and values; ? is read off the files when the model is loaded.
 A clip longer than the window is heard in parts. Licences as their makers give them: read one before you rely on it."""
 HEADINGS = ("checkpoint", "family", "licence", *(f"{name} GiB" for name in BYTES), "tokens/s", "window", "longest")
 

@@ -1,6 +1,7 @@
 """The contract every family keeps, each built tiny, random and offline."""
 
 import inspect
+import threading
 
 import numpy as np
 import pytest
@@ -206,6 +207,66 @@ def test_readings_sum_to_one_and_cover_every_layer(engine: Lalm) -> None:
         assert reading.tokens[reading.sources.index("answer")] == index
         clip = np.mean(reading.weights, axis=0)[reading.sources.index("clip A")]
         assert sum(reading.profiles[0]) == pytest.approx(clip, abs=1e-5)
+
+
+class Naive:
+    """Attention spelled out in float64, with MATA on the last row; remembers that row of each layer."""
+
+    def __init__(self, gain: torch.Tensor, alpha: float, band: range):
+        self.thread = threading.get_ident()
+        self.gain, self.alpha, self.band = gain.double(), alpha, band
+        self.rows: dict[int, torch.Tensor] = {}
+
+    def attend(self, module, query, key, value, mask, **options):  # type: ignore[no-untyped-def]
+        groups = query.shape[1] // key.shape[1]
+        key, value = (tensor.double().repeat_interleave(groups, 1) for tensor in (key, value))
+        scores = query.double() @ key.transpose(2, 3) * (options.get("scaling") or query.shape[-1] ** -0.5)
+        if module.layer_idx in self.band:
+            scores[:, :, -1] *= 1 + self.alpha * self.gain
+        seen = torch.ones(scores.shape[-2:], dtype=torch.bool).tril() if mask is None else mask
+        weights = scores.masked_fill(~seen, -torch.inf).softmax(-1)
+        self.rows[module.layer_idx] = weights[0, :, -1]
+        return (weights @ value).transpose(1, 2).to(query.dtype)
+
+
+@torch.inference_mode()
+def test_boost_and_reading_equal_attention_spelled_out(engine: Lalm) -> None:
+    boost = Boost("mata", 0.3)
+    made = built(engine, asked(tiny.tone(440), tiny.noise(1)))
+    rows = made.embed(engine.loaded.embed_tokens)
+    plan = engine.observation(made, Settings(boost=boost), rows.shape[1])
+    with engine.lens.observed(plan, keys=rows.shape[1]) as probe:
+        logits = last_logits(engine.loaded, rows, DynamicCache())
+    reading = probe.reading()
+    naive = Naive(plan.gain, boost.alpha, boost.layers(engine.lens.depth))
+    with engine.lens.lent(naive):
+        wanted = last_logits(engine.loaded, rows, DynamicCache())
+    torch.testing.assert_close(logits, wanted, atol=2e-5, rtol=1e-5)
+    assert reading is not None
+    shares = [(row.mean(0) @ plan.one_hot.double()).tolist() for row in naive.rows.values()]
+    np.testing.assert_allclose(reading.weights, shares, atol=1e-6)
+
+
+@torch.inference_mode()
+def test_without_a_boost_the_model_is_stock_sdpa_bit_by_bit(engine: Lalm) -> None:
+    stock = tiny.BUILD[engine.info.family]()
+    rows = rows_of(engine, asked(tiny.tone(440), tiny.noise(1)))
+    wanted = last_logits(stock, rows, DynamicCache())
+    assert torch.equal(last_logits(engine.loaded, rows, DynamicCache()), wanted)
+    plan = engine.observation(built(engine, asked(tiny.tone(440), tiny.noise(1))), Settings(), rows.shape[1])
+    with engine.lens.observed(plan, keys=rows.shape[1]):
+        assert torch.equal(last_logits(engine.loaded, rows, DynamicCache()), wanted)
+
+
+@torch.inference_mode()
+def test_the_lens_attends_in_every_decoder_layer_and_never_while_a_clip_is_heard(engine: Lalm) -> None:
+    rows = rows_of(engine, asked(tiny.tone(440)))
+    naive = Naive(torch.zeros(rows.shape[1]), 0.0, range(0))
+    with engine.lens.lent(naive):
+        engine.encode(tiny.tone(440))
+        assert not naive.rows
+        last_logits(engine.loaded, rows, DynamicCache())
+    assert sorted(naive.rows) == list(range(engine.lens.depth))
 
 
 def test_a_boost_moves_the_logits_and_leaves_no_trace(engine: Lalm) -> None:
