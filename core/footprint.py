@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 from huggingface_hub import get_safetensors_metadata, snapshot_download
 from safetensors import SafetensorError, safe_open
 
@@ -83,7 +83,7 @@ def _of_folder(folder: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
 def _of_hub(model: str) -> Iterator[tuple[str, tuple[int, ...]]]:
     try:
         files = get_safetensors_metadata(model).files_metadata.values()
-    except (OSError, ValueError, httpx.HTTPError) as error:
+    except (OSError, ValueError, httpx2.HTTPError) as error:
         try:
             yield from _of_folder(Path(snapshot_download(model, local_files_only=True)))
         except (OSError, ValueError):
