@@ -20,12 +20,14 @@ def arguments(line: list[str]) -> argparse.Namespace:
     """The command line; what is not known is named and left out, because others may start this file with their own."""
     parser = argparse.ArgumentParser(description="Compare sounds with an audio language model.")
     parser.add_argument(
-        "--model", default="embedded", help="embedded, fake, a checkpoint or a folder (default: embedded)"
+        "--model",
+        default="embedded",
+        help="embedded, fake, a checkpoint, a folder, or a server as http://host:8000/v1 (default: embedded)",
     )
     parser.add_argument("--precision", default="auto", choices=PRECISIONS, help="default: auto, the reason is shown")
     parser.add_argument("--adapter", help="a PEFT folder, or the name of one of the model's own; on from the start")
     parser.add_argument("--port", type=int, help="default: the first free one from 7860")
-    parser.add_argument("--share", default="never", choices=("never",), help="clips do not leave this machine")
+    parser.add_argument("--share", default="never", choices=("never",), help="this machine alone sees the page")
     known, unknown = parser.parse_known_args(line)
     if unknown:
         print(strings.UNKNOWN_ARGUMENTS.format(arguments=" ".join(unknown)), file=sys.stderr)

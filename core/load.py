@@ -8,6 +8,7 @@ import psutil
 import torch
 from transformers import AutoConfig, BitsAndBytesConfig
 
+from core import remote
 from core.adapter import Adapters
 from core.embedded.assembly import WEIGHTS
 from core.engine import Engine, EngineInfo
@@ -40,7 +41,7 @@ def load(
     """The engine for `--model`.
 
     Args:
-        model: "embedded", "fake", a checkpoint id or a folder.
+        model: "embedded", "fake", a checkpoint id, a folder, or the address of a server (`core.remote`).
         precision: "auto", "bf16", "int8" or "nf4".
         adapter: A PEFT folder to load beside the family's own adapters, switched on by default.
         progress: Receives one line per phase.
@@ -50,6 +51,8 @@ def load(
     """
     if model == "fake":
         return FakeEngine()
+    if model.startswith(remote.SCHEMES):
+        return remote.connect(model, precision, adapter)
     placement = place(model, precision)
     family, loaded = open_model(model, placement, progress)
     own = (WEIGHTS / "discriminative",) if model == "embedded" else ()
