@@ -1,6 +1,6 @@
 """Earshot: compare sounds with an audio language model, and see where it attended.
 
-    python app.py --model embedded
+    python app.py
 
 The only file that knows both sides, the engine and the page. `demo` exists as soon as the module does, because a
 Hugging Face Space and `gradio app.py` look for it there. Run as a program, the arguments decide the model; imported,
@@ -12,8 +12,10 @@ import sys
 import time
 
 from chat_app import build, launch_options, strings
+from core.catalogue import table
 from core.errors import LoadError
-from core.load import PRECISIONS, load
+from core.load import load
+from core.placement import PRECISIONS
 
 
 def arguments(line: list[str]) -> argparse.Namespace:
@@ -21,11 +23,18 @@ def arguments(line: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Compare sounds with an audio language model.")
     parser.add_argument(
         "--model",
-        default="embedded",
-        help="embedded, fake, a checkpoint, a folder, or a server as http://host:8000/v1 (default: embedded)",
+        default="auto",
+        help="auto (the best for this machine, the default), embedded, fake, a checkpoint, a folder, or the address of "
+        "a server, http://host:8000/v1",
     )
     parser.add_argument("--precision", default="auto", choices=PRECISIONS, help="default: auto, the reason is shown")
-    parser.add_argument("--adapter", help="a PEFT folder, or the name of one of the model's own; on from the start")
+    parser.add_argument(
+        "--adapter",
+        action="append",
+        default=[],
+        help="a PEFT folder, or the name of one of the model's own; the first is on from the start",
+    )
+    parser.add_argument("--list-models", action="store_true", help="what can be loaded, and what it needs; then ends")
     parser.add_argument("--port", type=int, help="default: the first free one from 7860")
     parser.add_argument("--share", default="never", choices=("never",), help="this machine alone sees the page")
     known, unknown = parser.parse_known_args(line)
@@ -34,8 +43,11 @@ def arguments(line: list[str]) -> argparse.Namespace:
     return known
 
 
-started_seconds = time.monotonic()
 chosen = arguments(sys.argv[1:] if __name__ == "__main__" else [])
+if chosen.list_models:
+    print(table())
+    sys.exit(0)
+started_seconds = time.monotonic()
 try:
     engine = load(chosen.model, chosen.precision, chosen.adapter)
 except LoadError as error:

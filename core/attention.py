@@ -207,9 +207,7 @@ class Probe:
             return None
         assert tuple(self._weights) == self._layers, "no whole forward was observed"
         depth, width = len(self._layers), len(seen.sources)
-        rows = torch.stack([self._padded(row) for row in (*self._weights.values(), *self._natural.values())]).flatten(
-            1, 2
-        )
+        rows = torch.stack([self._padded(row) for row in (*self._weights.values(), *self._natural.values())])
         # few operations, for all layers at once: right after a forward each runs cold, and that is most of its cost
         spread = (rows[:depth] @ seen.on_clip[: self._keys]).std(1, correction=0)
         by_key = rows.mean(1)
@@ -232,7 +230,11 @@ class Probe:
         )
 
     def _padded(self, row: Tensor) -> Tensor:
-        """(kv_heads, heads of a group, keys): a sliding window ends where the others do, with 0 before it."""
+        """(kv_heads, heads of a group, keys) to (heads, keys): layers may differ in key heads and in keys.
+
+        A sliding window ends where the others do, with 0 before it.
+        """
+        row = row.flatten(0, 1)
         missing = self._keys - row.shape[-1]
         return nn.functional.pad(row, (missing, 0)) if missing else row
 

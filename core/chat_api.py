@@ -66,10 +66,10 @@ class Choice:
 
 @dataclass(frozen=True)
 class Usage:
-    """What an answer cost."""
+    """What an answer cost, as far as the server counts it."""
 
-    prompt_tokens: _Tokens
-    completion_tokens: _Tokens
+    prompt_tokens: _Tokens | None = None
+    completion_tokens: _Tokens | None = None
 
 
 @dataclass(frozen=True)

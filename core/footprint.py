@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,15 +17,22 @@ BYTES = {"bf16": 2.0, "int8": 1.0, "nf4": (4 + 8 / 64 + 32 / (64 * 256)) / 8}
 GIB = 2**30
 RESERVE_GIB = 1.5
 """For the prompt, its keys and values, and what a GPU's libraries take."""
+WEIGHTS = "model*.safetensors"
+"""Files of a checkpoint; others beside them are adapters, or the same weights in another layout."""
 UNQUANTISED = [
     r".*audio_tower",
     r".*multi_modal_projector",
     r".*embed_(audio|vision|tokens_extend)",
+    r".*altup\.",
     "lm_head",
 ]
-"""Modules that keep bf16 whatever the precision, as `llm_int8_skip_modules` takes them: ears, projectors, head."""
+"""Modules that keep bf16 whatever the precision, as `llm_int8_skip_modules` takes them: ears, projectors, head.
 
-_KEPT = re.compile("|".join([*UNQUANTISED, r".*lm_head", r".*embed"]))
+And what mixes the streams of Gemma 3n (altup): a few numbers, narrower than the 32 outputs bitsandbytes wants on a CPU.
+"""
+
+_KEPT = re.compile("|".join([*UNQUANTISED, r".*lm_head", r".*(?<!un)embed", r".*\.(experts|gate)\."]))
+"""Tensors of these, tables of embeddings, and fused experts with their gate, of which none is a linear layer."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,17 @@ class Footprint:
 
     weights: int
     linear: int
+
+    @classmethod
+    def of(cls, shapes: Mapping[str, Sequence[int]]) -> "Footprint":
+        """Of tensors by their names."""
+        sizes = {name: math.prod(shape) for name, shape in shapes.items()}
+        linear = sum(
+            size
+            for name, size in sizes.items()
+            if len(shapes[name]) == 2 and name.endswith(".weight") and not _KEPT.match(name)
+        )
+        return cls(sum(sizes.values()), linear)
 
     def gib(self, precision: str) -> float:
         """Memory in GiB at a key of `BYTES`, with `RESERVE_GIB`."""
@@ -57,20 +75,27 @@ def footprint(model: str, prefix: str = "") -> Footprint:
         LoadError: There are no safetensors files, or the hub cannot be reached and its cache has no such model.
     """
     folder = Path(model)
-    shapes = dict(_of_folder(folder) if folder.is_dir() else _of_hub(model))
-    loaded = {name: math.prod(shape) for name, shape in shapes.items() if name.startswith(prefix)}
-    if not loaded:
+    found = _of_folder(folder) if folder.is_dir() else _of_hub(model)
+    shapes = {name: shape for name, shape in found if name.startswith(prefix)}
+    if not shapes:
         raise LoadError(f"{model} has no safetensors files: Earshot loads no other format. Give another checkpoint.")
-    linear = sum(
-        size
-        for name, size in loaded.items()
-        if len(shapes[name]) == 2 and name.endswith(".weight") and not _KEPT.match(name)
-    )
-    return Footprint(sum(loaded.values()), linear)
+    return Footprint.of(shapes)
+
+
+def bytes_to_fetch(model: str) -> int:
+    """Bytes of weights that are not on this machine yet; 0 for a folder, and where the hub says nothing of it."""
+    if Path(model).is_dir():
+        return 0
+    try:
+        files = snapshot_download(model, allow_patterns=WEIGHTS, dry_run=True)
+    except (OSError, ValueError, httpx2.HTTPError):
+        return 0  # not a matter for a progress line: loading will say what is wrong
+    assert isinstance(files, list), "a dry run lists files"
+    return sum(file.file_size or 0 for file in files if file.will_download)
 
 
 def _of_folder(folder: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
-    for file in sorted(folder.glob("*.safetensors")):
+    for file in sorted(folder.glob(WEIGHTS)):
         try:
             with safe_open(file, "pt") as tensors:
                 names = tensors.keys()

@@ -1,50 +1,38 @@
-"""From a name to an engine: which device, which precision and why."""
+"""From a name to an engine."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import psutil
 import torch
-from transformers import AutoConfig, BitsAndBytesConfig
+from transformers import BitsAndBytesConfig
 
 from core import remote
 from core.adapter import Adapters
 from core.embedded.assembly import WEIGHTS
 from core.engine import Engine, EngineInfo
-from core.errors import LoadError, first_line, not_found
+from core.errors import LoadError, first_line
 from core.fake import FakeEngine
-from core.families import FAMILIES, Family, Loaded
-from core.footprint import GIB, UNQUANTISED, Footprint, footprint
+from core.families import Loaded
+from core.footprint import UNQUANTISED, bytes_to_fetch
 from core.lalm import Lalm
+from core.placement import Placement, place
 from core.proof import prove
 from core.types import Settings
 
-PRECISIONS = ("auto", "bf16", "int8", "nf4")
-IN_ORDER = ("bf16", "nf4")
-"""What `auto` tries: the most exact that fits. int8 is only taken when asked for."""
-
-
-@dataclass(frozen=True)
-class Placement:
-    """As what, where and how precisely a model is loaded, with the reason."""
-
-    family: Family
-    device: str
-    precision: str
-    reason: str
+Progress = Callable[[str], None]
+"""Receives one line per phase."""
 
 
 def load(
-    model: str, precision: str = "auto", adapter: str | None = None, progress: Callable[[str], None] = print
+    model: str = "auto", precision: str = "auto", adapters: Sequence[str] = (), progress: Progress = print
 ) -> Engine:
     """The engine for `--model`.
 
     Args:
-        model: "embedded", "fake", a checkpoint id, a folder, or the address of a server (`core.remote`).
+        model: "auto", "embedded", "fake", a checkpoint id, a folder, or a server's address (`core.remote`).
         precision: "auto", "bf16", "int8" or "nf4".
-        adapter: A PEFT folder to load beside the family's own adapters, switched on by default.
-        progress: Receives one line per phase.
+        adapters: PEFT folders to load beside the model's own adapters, or names of those; the first is on by default.
+        progress: What is told of each phase.
 
     Raises:
         LoadError: With the way out.
@@ -52,93 +40,59 @@ def load(
     if model == "fake":
         return FakeEngine()
     if model.startswith(remote.SCHEMES):
-        return remote.connect(model, precision, adapter)
+        return remote.connect(model, precision, adapters)
     placement = place(model, precision)
-    family, loaded = open_model(model, placement, progress)
-    own = (WEIGHTS / "discriminative",) if model == "embedded" else ()
-    shipped = {path.name: path for path in own if path.exists()}
-    adapters = Adapters(loaded.model)
-    if adapter is not None and adapter not in shipped:
-        shipped[Path(adapter).name] = Path(adapter)
-    for name, folder in shipped.items():
-        adapters.load(name, folder)
+    family, loaded = placement.family, open_model(placement, progress)
+    ready = Adapters(loaded.model)
+    for name, folder in _adapters(placement, adapters).items():
+        ready.load(name, folder)
         if family.load_beside is not None:
             family.load_beside(loaded, name, folder)
-    chosen = Path(adapter).name if adapter else next(iter(adapters.names), None)
     info = EngineInfo(
-        name=model,
+        name=placement.model,
         family=family.model_type,
         precision=placement.precision,
         reason=placement.reason,
-        adapters=adapters.names,
+        adapters=ready.names,
         layers=loaded.model.get_decoder().config.num_hidden_layers,
         window_seconds=family.window_seconds,
         longest_seconds=family.longest_seconds or family.window_seconds,
         context_tokens=family.context_tokens,
-        default=Settings(adapter=chosen),
+        default=Settings(adapter=next(iter(ready.names), None)),
     )
-    lalm = Lalm(loaded, family, info, adapters)
+    lalm = Lalm(loaded, family, info, ready)
     prove(lalm)
     return lalm
 
 
-def open_model(model: str, placement: Placement, progress: Callable[[str], None] = print) -> tuple[Family, Loaded]:
+def open_model(placement: Placement, progress: Progress = print) -> Loaded:
     """A model in memory, without adapters.
 
     Raises:
         LoadError: With the way out.
     """
-    family = placement.family
+    model, family = placement.model, placement.family
     if model == "embedded":
-        return family, family.load(model, progress=progress)
+        return family.load(model, progress=progress)
+    if missing := bytes_to_fetch(model):
+        progress(f"{missing / 1e9:.1f} GB of {model} come from the hub, once, and stay in its cache.")
     progress(f"Loading {model} in {placement.precision} ({placement.reason}) ...")
     try:
-        return family, family.load(model, **_options(placement))
+        return family.load(model, **_options(placement))
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         raise LoadError(f"{model} could not be loaded ({first_line(error)}): check its name and files.") from error
 
 
-def place(model: str, precision: str) -> Placement:
-    """Device and precision for this machine.
-
-    Raises:
-        LoadError: The precision cannot be had, or the model does not fit.
-    """
-    if precision not in PRECISIONS:
-        raise LoadError(f"There is no precision {precision!r}: choose one of {', '.join(PRECISIONS)}.")
-    if model == "embedded":
-        if precision not in ("auto", "bf16"):
-            raise LoadError(f"The embedded model is small and comes in bf16 only: leave out --precision {precision}.")
-        return Placement(FAMILIES["embedded"], "cpu", "bf16", "135M parameters, made for the CPU")
-    device, free_gib = free_memory()
-    family = FAMILIES[_model_type(model)]
-    needed = footprint(model, family.prefix)
-    for chosen in IN_ORDER if precision == "auto" else (precision,):
-        if needed.gib(chosen) <= free_gib:
-            return Placement(family, device, chosen, _reason(needed, chosen, device, free_gib))
-    smallest = needed.gib("nf4")
-    way_out = "Close what else uses it, choose a smaller checkpoint, or use --model embedded"
-    if precision not in ("auto", "nf4") and smallest <= free_gib:
-        way_out = f"Leave out --precision {precision}: nf4 needs {smallest:.1f} GiB"
-    where = "the GPU" if device == "cuda" else "this machine, which has no GPU"
-    raise LoadError(
-        f"{model} does not fit: it needs {needed.gib(chosen):.1f} GiB in {chosen}, and {where} has {free_gib:.1f} GiB "
-        f"of free memory. {way_out}."
-    )
-
-
-def free_memory() -> tuple[str, float]:
-    """The device models go to, and its free memory in GiB."""
-    if torch.cuda.is_available():
-        return "cuda", torch.cuda.mem_get_info()[0] / GIB
-    return "cpu", psutil.virtual_memory().available / GIB
-
-
-def _reason(needed: Footprint, chosen: str, device: str, free_gib: float) -> str:
-    where = f"{free_gib:.1f} GiB free" + ("" if device == "cuda" else ", no GPU was found")
-    return f"{where}, {chosen} needs {needed.gib(chosen):.1f} GiB" + (
-        "" if chosen == "bf16" else f" and bf16 {needed.gib('bf16'):.1f} GiB"
-    )
+def _adapters(placement: Placement, given: Sequence[str]) -> dict[str, Path]:
+    """Folders by the names adapters are chosen by: those asked for, then the model's own."""
+    shipped = WEIGHTS / "discriminative"
+    own = {shipped.name: shipped} if placement.model == "embedded" and shipped.exists() else {}
+    asked: dict[str, Path] = {}
+    for adapter in given:
+        folder = own.get(adapter, Path(adapter).resolve())
+        twin = folder.name in asked or (folder.name in own and adapter not in own)
+        asked[f"{folder.parent.name}/{folder.name}" if twin else folder.name] = folder
+    return asked | own
 
 
 def _options(placement: Placement) -> dict[str, object]:
@@ -155,13 +109,3 @@ def _options(placement: Placement) -> dict[str, object]:
             llm_int8_skip_modules=UNQUANTISED,
         )
     return options
-
-
-def _model_type(model: str) -> str:
-    try:
-        model_type = str(AutoConfig.from_pretrained(model).model_type)
-    except (OSError, ValueError, KeyError) as error:
-        raise not_found(model, error) from error
-    if model_type not in FAMILIES:
-        raise LoadError(f"{model} is a {model_type} model, which Earshot does not know: {', '.join(FAMILIES)} it does.")
-    return model_type

@@ -6,7 +6,7 @@ is no attention to read or to boost. docs/remote.md says what is sent, and how t
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import httpx2
 
@@ -26,6 +26,9 @@ KEY = "EARSHOT_API_KEY"
 CONNECT_SECONDS = 10.0
 STALL_SECONDS = 120.0
 """A server that sends no byte for so long is given up."""
+
+BROKEN_OFF = ("abort", "error")
+"""Reasons of vLLM and SGLang for an answer that is no whole one."""
 
 MOST_BYTES = 1_000_000
 """Read of a list of models, or of an error."""
@@ -101,12 +104,12 @@ class Remote:
                 if choice.delta is not None and choice.delta.content:
                     pieces, first_seconds = pieces + 1, first_seconds or time.perf_counter() - began
                     yield Token(choice.delta.content)
-        if not reason:
+        if reason in ("", *BROKEN_OFF):
             raise EngineError(f"{self.where} broke off before the answer was whole: ask again.")
         seconds = time.perf_counter() - began
         stats = Stats(
-            prompt_tokens=usage.prompt_tokens if usage else 0,
-            answer_tokens=usage.completion_tokens if usage else pieces,
+            prompt_tokens=(usage and usage.prompt_tokens) or 0,
+            answer_tokens=(usage and usage.completion_tokens) or pieces,
             encode_seconds=0.0,
             first_token_seconds=first_seconds or seconds,
             total_seconds=seconds,
@@ -125,13 +128,13 @@ class Remote:
         return EngineError(f"{self.where} failed ({status}, {words}): ask again, or look into the server's log.")
 
 
-def connect(model: str, precision: str = "auto", adapter: str | None = None) -> Remote:
+def connect(model: str, precision: str = "auto", adapters: Sequence[str] = ()) -> Remote:
     """The engine for a server's address.
 
     Args:
         model: `http://host:8000/v1`, with `#NAME` behind it where the server lists several models.
         precision: As `core.load.load` takes it; a server has decided that.
-        adapter: The same.
+        adapters: The same.
 
     Raises:
         LoadError: The server cannot be reached, is no such server, wants a key, or lists no such model.
@@ -139,7 +142,7 @@ def connect(model: str, precision: str = "auto", adapter: str | None = None) -> 
     address, _, wanted = model.partition("#")
     base = _base(address)
     where = _where(base)
-    if precision != "auto" or adapter is not None:
+    if precision != "auto" or adapters:
         raise LoadError(f"{where} has loaded its model already: leave out --precision and --adapter.")
     card = _chosen(_listed(base), wanted, base)
     longest_seconds = Limits().max_seconds

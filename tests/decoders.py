@@ -1,4 +1,4 @@
-"""Small random decoders of three families, a prompt of two clips, and the greedy answer to it."""
+"""Small random decoders of four families, a prompt of two clips, and the greedy answer to it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,6 +10,8 @@ from transformers import (
     DynamicCache,
     Gemma3ForCausalLM,
     Gemma3TextConfig,
+    Gemma4UnifiedForCausalLM,
+    Gemma4UnifiedTextConfig,
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedModel,
@@ -69,6 +71,20 @@ def gemma3() -> PreTrainedModel:
     return Gemma3ForCausalLM(config)
 
 
+def gemma4_unified() -> PreTrainedModel:
+    """Fewer and wider key heads in every second layer, where keys are values too; scores are not scaled down."""
+    config = Gemma4UnifiedTextConfig(
+        **(text_sizes() | {"initializer_range": 0.1}),
+        head_dim=4,
+        global_head_dim=8,
+        num_global_key_value_heads=1,
+        attention_k_eq_v=True,
+        sliding_window=9,
+        layer_types=["sliding_attention", "full_attention"] * 2,
+    )
+    return Gemma4UnifiedForCausalLM(config)
+
+
 def qwen2_audio() -> PreTrainedModel:
     text = Qwen2Config(**text_sizes())
     tower = Qwen2AudioEncoderConfig(
@@ -83,7 +99,7 @@ def qwen2_audio() -> PreTrainedModel:
     return Qwen2AudioForConditionalGeneration(config)
 
 
-FAMILIES = (llama, gemma3, qwen2_audio)
+FAMILIES = (llama, gemma3, gemma4_unified, qwen2_audio)
 
 
 def made(build: Callable[[], PreTrainedModel], attention: str = "sdpa") -> PreTrainedModel:

@@ -71,7 +71,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, {"object": "list", "data": [{"id": "listener", "max_model_len": 4096, "root": "x"}]})
         elif prefix == "several":
             self.answer(
-                200, {"data": [{"id": name} for name in ("listener", "nousage", "bare", "hang", "evil\x1b[31m")]}
+                200, {"data": [{"id": name} for name in ("listener", "nousage", "halfusage", "hang", "evil\x1b[31m")]}
             )
         elif prefix == "none":
             self.answer(200, {"data": []})
@@ -153,8 +153,11 @@ class Handler(BaseHTTPRequestHandler):
             if number == 0 and question == "short":
                 self.raw(b"")
                 return
-        self.event({"choices": [{"delta": {}, "finish_reason": "length" if question == "long" else "stop"}]})
-        if model != "nousage":
+        reason = {"long": "length", "abort": "abort"}.get(question, "stop")
+        self.event({"choices": [{"delta": {}, "finish_reason": reason}]})
+        if model == "halfusage":
+            self.event({"choices": [], "usage": {"prompt_tokens": 0, "completion_tokens": None}})
+        elif model != "nousage":
             self.event({"choices": [], "usage": {"prompt_tokens": 321, "completion_tokens": 77, "total_tokens": 398}})
         self.raw(b"data: [DONE]\n\n")
         self.raw(b"")

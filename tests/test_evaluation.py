@@ -102,7 +102,7 @@ def stepwise(lalm: Lalm, case: Forced, settings: Settings) -> list[float]:
     return scores
 
 
-@pytest.mark.parametrize("model_type", ["embedded", "qwen2_audio", "gemma3n", "gemma4"])
+@pytest.mark.parametrize("model_type", ["embedded", "qwen2_audio", "gemma3n", "gemma4", "gemma4_unified"])
 def test_one_forward_scores_as_one_forward_an_answer_does(model_type: str) -> None:
     lalm = engine(model_type)
     for adapter in (*lalm.info.adapters, None):
@@ -112,7 +112,7 @@ def test_one_forward_scores_as_one_forward_an_answer_does(model_type: str) -> No
         assert found == pytest.approx(plainly(lalm, case, settings), abs=1e-4)
 
 
-@pytest.mark.parametrize("model_type", ["embedded", "qwen2_audio", "gemma3n", "gemma4"])
+@pytest.mark.parametrize("model_type", ["embedded", "qwen2_audio", "gemma3n", "gemma4", "gemma4_unified"])
 def test_boosts_packed_together_score_as_the_engine_decodes(model_type: str) -> None:
     lalm = engine(model_type)
     settings = Settings(adapter=next(iter(lalm.info.adapters), None))

@@ -1,17 +1,20 @@
 """Every family from the hub against its own processor, its own whole model, and its own files."""
 
 import base64
+import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import DynamicCache
+from safetensors import safe_open
+from transformers import DynamicCache, Gemma4UnifiedForConditionalGeneration, Gemma4UnifiedVisionConfig
 
 from core import prompt
 from core.decode import last_logits, stop_ids
 from core.families import FAMILIES, Family, Loaded
-from core.load import _model_type
+from core.placement import _model_type
 from core.texts import announcement
 from core.types import Clip, Conversation, Turn
 from tests import tiny
@@ -67,6 +70,13 @@ def test_rows_and_positions_are_those_of_the_whole_model(model_type: str) -> Non
 
 
 @pytest.mark.parametrize("model_type", FROM_HUB)
+def test_half_a_minute_has_the_rows_that_are_said(model_type: str) -> None:
+    family = FAMILIES[model_type]
+    rows = family.encode(tiny.BUILD[model_type](), tiny.noise(1, 30.0)).rows
+    assert len(rows) / 30 == pytest.approx(family.tokens_per_second, abs=0.1)
+
+
+@pytest.mark.parametrize("model_type", FROM_HUB)
 def test_a_saved_checkpoint_comes_back_whole(model_type: str, tmp_path: Path) -> None:
     family, loaded = FAMILIES[model_type], tiny.BUILD[model_type]()
     save(loaded, model_type, tmp_path)
@@ -75,6 +85,34 @@ def test_a_saved_checkpoint_comes_back_whole(model_type: str, tmp_path: Path) ->
     before, after = built(family, loaded), built(family, again)
     assert after.ids == before.ids and stop_ids(again) == stop_ids(loaded)
     torch.testing.assert_close(after.embed(again.embed_tokens), before.embed(loaded.embed_tokens))
+
+
+def test_a_checkpoint_with_eyes_is_loaded_without_and_one_without_ears_is_refused(tmp_path: Path) -> None:
+    family, loaded = FAMILIES["gemma4_unified"], tiny.gemma4_unified()
+    before, seeing = built(family, loaded), copy.deepcopy(loaded.model.config)
+    seeing.vision_config = Gemma4UnifiedVisionConfig(mm_embed_dim=64, output_proj_dims=64, mm_posemb_size=8)
+    whole = Gemma4UnifiedForConditionalGeneration(seeing)
+    whole.load_state_dict(loaded.model.state_dict(), strict=False)
+    save(replace(loaded, model=whole), "gemma4_unified", tmp_path)
+    with safe_open(tmp_path / "model.safetensors", "pt") as tensors:
+        names = tensors.keys()
+        assert any("vision" in name for name in names)
+    again = family.load(str(tmp_path))
+    assert not any("vision" in name for name, _ in again.model.named_parameters())
+    torch.testing.assert_close(
+        built(family, again).embed(again.embed_tokens), before.embed(loaded.embed_tokens), atol=0, rtol=0
+    )
+    seeing.audio_config = None
+    seeing.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="no ears"):
+        family.load(str(tmp_path))
+
+
+def test_rows_of_a_model_without_tower_are_of_one_length() -> None:
+    family, loaded = FAMILIES["gemma4_unified"], tiny.gemma4_unified()
+    seconds = family.encode(loaded, tiny.noise(1, 2.3)).seconds
+    expected = torch.tensor([[0.04 * row, min(0.04 * (row + 1), 2.3)] for row in range(58)])
+    torch.testing.assert_close(seconds, expected)
 
 
 def test_where_the_generation_config_names_no_end_the_tokenizer_does() -> None:

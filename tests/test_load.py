@@ -1,21 +1,26 @@
-"""From a name to an engine: what is refused, and why a device and precision were taken."""
+"""From a name to an engine: what is loaded, in which precision, with which adapters, and what is refused."""
 
-import json
 from pathlib import Path
+from types import SimpleNamespace
 
+import bitsandbytes
+import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from peft import LoraConfig, get_peft_model
 
-from core import load as loading
+from core import footprint
 from core.adapter import Adapters
 from core.errors import LoadError, SettingsError
-from core.footprint import Footprint
-from core.load import PRECISIONS, load, place
-from core.types import Conversation, Done, Settings, Turn
+from core.families import FAMILIES
+from core.lalm import Lalm
+from core.load import load
+from core.types import Boost, Conversation, Done, Settings, Token, Turn
 from tests import tiny
 from tests.folders import save
+
+ASKED = Conversation((Turn("user", (tiny.tone(440), tiny.noise(1), "Which clip has the dog?")),))
+QUANTISED = {"int8": bitsandbytes.nn.Linear8bitLt, "nf4": bitsandbytes.nn.Linear4bit}
 
 
 def silent(line: str) -> None:
@@ -26,73 +31,73 @@ def test_the_fake_engine_needs_nothing() -> None:
     assert load("fake", progress=silent).info.family == "fake"
 
 
-@pytest.mark.parametrize("precision", ["int8", "nf4"])
-def test_the_embedded_model_comes_in_one_precision(precision: str) -> None:
-    with pytest.raises(LoadError, match="bf16 only"):
-        place("embedded", precision)
-
-
-def test_an_unknown_precision_names_the_known_ones() -> None:
-    with pytest.raises(LoadError, match="auto, bf16, int8, nf4"):
-        place("embedded", "fp8")
-
-
-@pytest.fixture
-def eight_billion(monkeypatch: pytest.MonkeyPatch) -> Footprint:
-    """A model of 8.4 billion weights on the hub."""
-    size = Footprint(weights=8_400_000_000, linear=7_000_000_000)
-    monkeypatch.setattr(loading, "footprint", lambda model, prefix: size)
-    monkeypatch.setattr(loading, "_model_type", lambda model: "qwen2_audio")
-    return size
-
-
-@pytest.mark.parametrize(("gib", "precision"), [(80.0, "bf16"), (8.0, "nf4")])
-def test_the_choice_comes_with_its_reason(
-    eight_billion: Footprint, monkeypatch: pytest.MonkeyPatch, gib: float, precision: str
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (gib * 2**30, 96 * 2**30))
-    placement = place("some/model", "auto")
-    assert (placement.device, placement.precision) == ("cuda", precision)
-    assert f"{gib:.1f} GiB free" in placement.reason and "bf16" in placement.reason
-    assert f"needs {eight_billion.gib(precision):.1f} GiB" in placement.reason
-
-
-@given(free_gib=st.floats(0.1, 100.0), asked=st.sampled_from(PRECISIONS), weights=st.integers(10**6, 4 * 10**10))
-def test_what_is_chosen_fits_and_what_does_not_fit_is_refused(free_gib: float, asked: str, weights: int) -> None:
-    size = Footprint(weights, round(0.8 * weights))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loading, "footprint", lambda model, prefix: size)
-        patch.setattr(loading, "_model_type", lambda model: "qwen2_audio")
-        patch.setattr(loading, "free_memory", lambda: ("cpu", free_gib))
-        try:
-            placement = place("some/model", asked)
-        except LoadError as error:
-            assert size.gib("nf4" if asked == "auto" else asked) > free_gib
-            assert "does not fit" in str(error) and str(error).endswith(".")
-        else:
-            assert size.gib(placement.precision) <= free_gib and asked in ("auto", placement.precision)
-            assert placement.precision == "bf16" or asked != "auto" or size.gib("bf16") > free_gib
-
-
-def test_a_folder_of_an_unknown_family_is_refused_by_name(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
-    with pytest.raises(LoadError, match="bert model, which Earshot does not know"):
-        load(str(tmp_path), progress=silent)
-
-
 def test_a_model_that_cannot_be_found_points_to_the_embedded_one(tmp_path: Path) -> None:
     with pytest.raises(LoadError, match="--model embedded"):
         load(str(tmp_path / "nowhere"), progress=silent)
 
 
-@pytest.mark.parametrize("model_type", sorted(set(tiny.BUILD) - {"embedded"}))
-def test_a_real_checkpoint_folder_is_loaded_and_answers(model_type: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("precision", ["bf16", "int8", "nf4"])
+@pytest.mark.parametrize("model_type", sorted(set(FAMILIES) - {"embedded"}))
+def test_a_checkpoint_folder_is_loaded_and_answers(model_type: str, precision: str, tmp_path: Path) -> None:
     save(tiny.BUILD[model_type](), model_type, tmp_path)
-    engine = load(str(tmp_path), precision="bf16", progress=silent)
-    assert engine.info.family == model_type and engine.info.precision == "bf16"
-    asked = Conversation((Turn("user", (tiny.tone(440), tiny.noise(1), "Which clip has the dog?")),))
-    assert isinstance(list(engine.stream(asked, Settings(max_tokens=2)))[-1], Done)
+    engine = load(str(tmp_path), precision, progress=silent)
+    assert isinstance(engine, Lalm)
+    assert engine.info.family == model_type and engine.info.precision == precision
+    quantised = QUANTISED.get(precision, ())
+    names = [name for name, module in engine.loaded.model.named_modules() if isinstance(module, quantised)]
+    assert bool(names) == (precision != "bf16")
+    assert not [name for name in names if "tower" in name or "projector" in name or "lm_head" in name]
+    *tokens, done = engine.stream(ASKED, Settings(max_tokens=3, boost=Boost("mata", 0.2)))
+    assert isinstance(done, Done)
+    for token in tokens:
+        assert isinstance(token, Token) and token.reading is not None
+        np.testing.assert_allclose(np.sum(token.reading.weights, axis=1), 1, atol=1e-3)
+
+
+def adapter_folder(folder: Path, seed: int) -> str:
+    """A LoRA for the tiny Qwen2-Audio."""
+    torch.manual_seed(seed)
+    config = LoraConfig(r=4, target_modules=r".*language_model.*q_proj", init_lora_weights=False)
+    get_peft_model(tiny.qwen2_audio().model, config).save_pretrained(folder)
+    return str(folder)
+
+
+def said(engine: Lalm, adapter: str | None) -> list[Token]:
+    events = engine.stream(ASKED, Settings(max_tokens=4, adapter=adapter))
+    return [event for event in events if isinstance(event, Token)]
+
+
+@pytest.mark.parametrize("precision", ["bf16", "nf4"])
+def test_several_adapters_each_act_as_alone_and_are_never_merged(precision: str, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    save(tiny.qwen2_audio(), "qwen2_audio", model)
+    folders = [adapter_folder(tmp_path / place / "birds", seed) for seed, place in enumerate(("one", "two"))]
+    engine = load(str(model), precision, folders, silent)
+    assert isinstance(engine, Lalm)
+    assert engine.info.adapters == ("birds", "two/birds") and engine.info.default.adapter == "birds"
+    weight = engine.loaded.model.get_decoder().layers[0].self_attn.q_proj.base_layer.weight
+    before = weight.clone()
+    bare = said(engine, None)
+    answers = [said(engine, name) for name in engine.info.adapters]
+    for folder, answer in zip(folders, answers, strict=True):
+        alone = load(str(model), precision, [folder], silent)
+        assert isinstance(alone, Lalm)
+        assert said(alone, "birds") == answer != bare
+        assert said(alone, None) == bare
+    assert torch.equal(weight, before)
+
+
+def test_what_comes_from_the_hub_is_said_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def listed(model: str, allow_patterns: str, dry_run: bool) -> list[SimpleNamespace]:
+        assert dry_run
+        return [
+            SimpleNamespace(filename=name, file_size=size, will_download=new)
+            for name, size, new in (("a", 5, True), ("b", 7, False), ("c", None, True))
+        ]
+
+    monkeypatch.setattr(footprint, "snapshot_download", listed)
+    assert footprint.bytes_to_fetch("some/model") == 5
+    assert footprint.bytes_to_fetch(str(tmp_path)) == 0
 
 
 def test_a_folder_that_is_no_adapter_is_one_sentence(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_anybodys_clips_train_an_adapter_for_another_family(tmp_path: Path, own:
     learnt = load_file(out / "birds" / "adapter_model.safetensors")
     assert learnt and all("language_model.layers" in name for name in learnt)
     assert any(bool(tensor.any()) for name, tensor in learnt.items() if "lora_B" in name)
-    engine = load(str(tmp_path / "model"), precision, adapter=str(out / "birds"), progress=lambda line: None)
+    engine = load(str(tmp_path / "model"), precision, [str(out / "birds")], progress=lambda line: None)
     assert engine.info.adapters == ("birds",) and engine.info.default.adapter == "birds"
     bare = load(str(tmp_path / "model"), precision, progress=lambda line: None)
     assert isinstance(engine, Lalm) and isinstance(bare, Lalm)

@@ -40,6 +40,7 @@ from core.types import SAMPLING_RATE_HZ, Clip
 from tests.tiny_audioflamingo3 import audioflamingo3
 from tests.tiny_gemma3n import gemma3n
 from tests.tiny_gemma4 import gemma4
+from tests.tiny_gemma4_unified import gemma4_unified
 from tests.tiny_musicflamingo import musicflamingo
 from tests.tiny_phi4_multimodal import phi4_multimodal
 from tests.tiny_qwen2_5_omni import qwen2_5_omni
@@ -244,6 +245,7 @@ BUILD = {
     "musicflamingo": musicflamingo,
     "gemma3n": gemma3n,
     "gemma4": gemma4,
+    "gemma4_unified": gemma4_unified,
     "phi4_multimodal": phi4_multimodal,
 }
 

@@ -28,10 +28,9 @@ CONTROL = ["<pad>", "<eos>", "<bos>", "<|turn>", "<turn|>", "<|image|>", "<|vide
 AUDIO = {"audio_token": "<|audio|>", "boa_token": "<|audio>", "eoa_token": "<audio|>"}
 
 
-def gemma4() -> Loaded:
-    """Two layers in the tower; sliding windows, shared keys and per-layer embeddings in a decoder of three."""
-    torch.manual_seed(3)
-    words = PreTrainedTokenizerFast(
+def tokenizer() -> PreTrainedTokenizerFast:
+    """With Gemma 4's control tokens and template."""
+    return PreTrainedTokenizerFast(
         tokenizer_object=tiny.tokenizer([*CONTROL, *AUDIO.values(), "<|endoftext|>", "<|im_end|>"]).backend_tokenizer,
         bos_token="<bos>",
         eos_token="<turn|>",
@@ -39,12 +38,18 @@ def gemma4() -> Loaded:
         chat_template=TEMPLATE,
         extra_special_tokens=AUDIO,
     )
+
+
+def gemma4() -> Loaded:
+    """Two layers in the tower; sliding windows, shared keys and per-layer embeddings in a decoder of three."""
+    torch.manual_seed(3)
+    words = tokenizer()
     processor = AudioProcessor(Gemma4AudioFeatureExtractor(feature_size=16), words, TEMPLATE)
     text = Gemma4TextConfig(
         vocab_size=len(words),
         vocab_size_per_layer_input=len(words),
         hidden_size=64,
-        hidden_size_per_layer_input=8,
+        hidden_size_per_layer_input=64,
         intermediate_size=128,
         num_hidden_layers=3,
         num_attention_heads=4,

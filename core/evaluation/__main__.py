@@ -14,7 +14,8 @@ from core.evaluation.plan import ADAPTERS, Plan, default_adapter, grid, read_boo
 from core.evaluation.questions import ARMS
 from core.evaluation.readings import header, take
 from core.lalm import Lalm
-from core.load import PRECISIONS, load
+from core.load import load
+from core.placement import PRECISIONS
 from core.training.gates import EVALUATION_TASKS
 
 
@@ -64,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     add("--corpus", type=Path, required=True, metavar="FOLDER", help="has a manifest; its dev split is asked about")
     add("--model", default="embedded", help="embedded, a checkpoint or a folder")
     add("--precision", default="auto", choices=PRECISIONS)
-    add("--adapter", metavar="FOLDER", help="a PEFT folder, as for app.py")
+    add("--adapter", action="append", default=[], metavar="FOLDER", help="a PEFT folder, as for app.py")
     add("--questions", type=int, default=60, metavar="N", help="of each gate (60)")
     add("--tasks", nargs="+", default=EVALUATION_TASKS, choices=EVALUATION_TASKS, metavar="TASK")
     add("--adapters", nargs="+", choices=ADAPTERS, help="on, off or both (both)")

@@ -5,6 +5,7 @@ from core.families import (
     embedded,
     gemma3n,
     gemma4,
+    gemma4_unified,
     musicflamingo,
     phi4_multimodal,
     qwen2_5_omni,
@@ -26,6 +27,7 @@ FAMILIES: dict[str, Family] = {
         musicflamingo.FAMILY,
         gemma3n.FAMILY,
         gemma4.FAMILY,
+        gemma4_unified.FAMILY,
         phi4_multimodal.FAMILY,
     )
 }

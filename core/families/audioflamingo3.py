@@ -30,6 +30,7 @@ def load(checkpoint: str, **options: Any) -> Loaded:
 FAMILY = Family(
     model_type="audioflamingo3",
     audio_token=AUDIO_TOKEN,
+    tokens_per_second=25.0,
     window_seconds=600.0,
     content=content,
     encode=encode,

@@ -120,6 +120,7 @@ def load(_checkpoint: str, progress: Progress = print) -> Loaded:
 FAMILY = Family(
     model_type="embedded",
     audio_token=AUDIO_TOKEN,
+    tokens_per_second=1.0,
     window_seconds=120.0,
     content=content,
     encode=encode,

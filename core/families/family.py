@@ -85,6 +85,7 @@ class Family:
     Attributes:
         model_type: Of the config.
         audio_token: What stands for a clip's audio in the rendered chat template, once per clip.
+        tokens_per_second: Rows of a second of audio, in a clip of 30 s.
         window_seconds: What its ears take at a time.
         content: Parts of one message -> what the chat template takes as "content"; None stands for a clip.
         encode: A clip -> its rows in the text backbone.
@@ -99,6 +100,7 @@ class Family:
 
     model_type: str
     audio_token: str
+    tokens_per_second: float
     window_seconds: float
     content: Callable[[Sequence[str | None]], Any]
     encode: Callable[[Loaded, Clip], EncodedClip]

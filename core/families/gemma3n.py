@@ -99,6 +99,7 @@ def closed_eyes(eyes: Gemma3nVisionConfig) -> ClosedEyesConfig:
 FAMILY = Family(
     model_type="gemma3n",
     audio_token=AUDIO_TOKEN,
+    tokens_per_second=188 / 30,
     window_seconds=30.0,
     content=content,
     encode=encode,

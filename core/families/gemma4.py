@@ -24,8 +24,8 @@ FRAMED = f"<|audio>{AUDIO_TOKEN}<audio|>"
 """A clip as the processor writes it where the template has the audio token alone."""
 
 
-class AudioProcessor(AudioOnly, Gemma4Processor):
-    """`Gemma4Processor` for text and sound."""
+class Framed(AudioOnly):
+    """`AudioOnly` for processors that write a token before and one after a clip."""
 
     def __init__(
         self,
@@ -38,6 +38,10 @@ class AudioProcessor(AudioOnly, Gemma4Processor):
         self.boa_token, self.eoa_token = tokenizer.boa_token, tokenizer.eoa_token
 
 
+class AudioProcessor(Framed, Gemma4Processor):
+    """`Gemma4Processor` for text and sound."""
+
+
 def content(parts: Sequence[str | None]) -> str:
     """One string: of typed parts the template takes away the spaces around each text."""
     return "".join(FRAMED if part is None else part for part in parts)
@@ -48,20 +52,36 @@ def encode(loaded: Loaded, clip: Clip) -> EncodedClip:
     return encode_by_stub(loaded, clip, AUDIO_TOKEN, loaded.model.config.audio_token_id)
 
 
-def load(checkpoint: str, **options: Any) -> Loaded:
-    """From the hub or a folder, without eyes."""
+def load_without_eyes(checkpoint: str, processors: Any, models: Any, **options: Any) -> Loaded:
+    """A model that also sees, without its eyes. Its table of embeddings is scaled, so the model itself embeds text.
+
+    Args:
+        checkpoint: Id or folder.
+        processors: Class of the processor, for text and sound.
+        models: Class of the model.
+        options: For the model's `from_pretrained`.
+
+    Raises:
+        ValueError: The checkpoint has no ears.
+    """
     config = AutoConfig.from_pretrained(checkpoint)
     if config.audio_config is None:
         raise ValueError("this checkpoint has no ears")
     config.vision_config = None
-    loaded = load_from_hub(checkpoint, AudioProcessor, Gemma4ForConditionalGeneration, config=config, **options)
+    return replace(load_from_hub(checkpoint, processors, models, config=config, **options), embed=embed_by_model)
+
+
+def load(checkpoint: str, **options: Any) -> Loaded:
+    """From the hub or a folder, without eyes."""
+    loaded = load_without_eyes(checkpoint, AudioProcessor, Gemma4ForConditionalGeneration, **options)
     widen(loaded.model)
-    return replace(loaded, embed=embed_by_model)
+    return loaded
 
 
 FAMILY = Family(
     model_type="gemma4",
     audio_token=AUDIO_TOKEN,
+    tokens_per_second=25.0,
     window_seconds=30.0,
     content=content,
     encode=encode,

@@ -32,6 +32,7 @@ def load(checkpoint: str, **options: Any) -> Loaded:
 FAMILY = Family(
     model_type="musicflamingo",
     audio_token=AUDIO_TOKEN,
+    tokens_per_second=25.0,
     window_seconds=1200.0,
     content=content,
     encode=encode,

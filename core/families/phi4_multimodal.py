@@ -60,6 +60,7 @@ def load(checkpoint: str, **options: Any) -> Loaded:
 FAMILY = Family(
     model_type="phi4_multimodal",
     audio_token=AUDIO_TOKEN,
+    tokens_per_second=12.5,
     window_seconds=1800.0,
     content=content,
     encode=encode,

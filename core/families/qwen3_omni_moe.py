@@ -38,6 +38,7 @@ def load(checkpoint: str, **options: Any) -> Loaded:
 FAMILY = Family(
     model_type="qwen3_omni_moe",
     audio_token=AUDIO_TOKEN,
+    tokens_per_second=13.0,
     window_seconds=2400.0,
     content=content,
     encode=encode,

@@ -77,6 +77,7 @@ def load(checkpoint: str, **options: Any) -> Loaded:
 FAMILY = Family(
     model_type="voxtral",
     audio_token=AUDIO_TOKEN,
+    tokens_per_second=12.5,
     window_seconds=2400.0,
     content=content,
     encode=encode,

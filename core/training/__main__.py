@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from core.errors import LalmError
-from core.load import PRECISIONS
+from core.placement import PRECISIONS
 from core.training.recipe import Recipe, read_recipes
 from core.training.stages import run
 

@@ -16,7 +16,8 @@ from core.embedded.joiner import FROZEN, Joiner
 from core.errors import LoadError
 from core.families.embedded import COMPARER, FAMILY, EmbeddedHearing, likeness_of, text_row, word_ids
 from core.families.family import Loaded
-from core.load import open_model, place
+from core.load import open_model
+from core.placement import place
 from core.training import metrics, pool
 from core.training.align import align_events
 from core.training.align_hint import align_hint
@@ -145,7 +146,8 @@ def _embedded(recipe: Recipe, accelerator: Accelerator) -> Trainee:
 
 def _other(recipe: Recipe) -> Trainee:
     """A model of another family: LoRA alone, over quantised weights where the precision says so."""
-    family, loaded = open_model(recipe.model, place(recipe.model, recipe.precision))
+    placement = place(recipe.model, recipe.precision)
+    family, loaded = placement.family, open_model(placement)
     if getattr(loaded.model, "is_quantized", False):
         prepare_model_for_kbit_training(loaded.model, use_gradient_checkpointing=loaded.model.device.type == "cuda")
     loaded.model.requires_grad_(False)

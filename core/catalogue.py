@@ -1,0 +1,91 @@
+"""Checkpoints a person may want, and what each asks of a machine.
+
+Licences are as their makers give them: read one before you rely on it. Sizes are counted from shapes by
+`python -m bench.shapes`; what is loaded is always measured on the checkpoint's own files (`core.footprint`).
+"""
+
+from dataclasses import dataclass
+
+from core.families import FAMILIES
+from core.footprint import BYTES, Footprint
+
+APACHE = "Apache-2.0"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One line of the list.
+
+    Attributes:
+        name: On the hub.
+        family: Key of the registry.
+        licence: In short, by its maker's word.
+        size: Weights; None where its shape is not known here.
+    """
+
+    name: str
+    family: str
+    licence: str
+    size: Footprint | None = None
+
+
+CHECKPOINTS = (
+    Checkpoint("Qwen/Qwen3-Omni-30B-A3B-Instruct", "qwen3_omni_moe", APACHE, Footprint(31_749_490_800, 1_468_035_072)),
+    Checkpoint("Qwen/Qwen2.5-Omni-7B", "qwen2_5_omni", APACHE, Footprint(8_931_813_888, 7_199_817_728)),
+    Checkpoint(
+        "Qwen/Qwen2.5-Omni-3B", "qwen2_5_omni", "Qwen research, not commercial", Footprint(4_703_464_448, 3_441_197_056)
+    ),
+    Checkpoint("Qwen/Qwen2-Audio-7B-Instruct", "qwen2_audio", APACHE, Footprint(8_397_094_912, 6_476_005_376)),
+    Checkpoint("mistralai/Voxtral-Small-24B-2507", "voxtral", APACHE, Footprint(24_261_800_960, 22_229_811_200)),
+    Checkpoint("mistralai/Voxtral-Mini-3B-2507", "voxtral", APACHE, Footprint(4_676_271_104, 3_208_642_560)),
+    Checkpoint(
+        "nvidia/audio-flamingo-3-hf",
+        "audioflamingo3",
+        "NVIDIA, not commercial",
+        Footprint(8_267_215_360, 6_525_288_448),
+    ),
+    Checkpoint(
+        "nvidia/music-flamingo-2601-hf",
+        "musicflamingo",
+        "NVIDIA, not commercial",
+        Footprint(8_267_215_360, 6_525_288_448),
+    ),
+    Checkpoint("google/gemma-4-12B-it", "gemma4_unified", APACHE),
+    Checkpoint("google/gemma-4-E4B-it", "gemma4", APACHE),
+    Checkpoint("google/gemma-4-E2B-it", "gemma4", APACHE),
+    Checkpoint("google/gemma-3n-E4B-it", "gemma3n", "Gemma terms", Footprint(7_524_390_160, 3_948_150_784)),
+    Checkpoint("google/gemma-3n-E2B-it", "gemma3n", "Gemma terms", Footprint(5_124_337_280, 1_883_766_784)),
+    Checkpoint(
+        "microsoft/Phi-4-multimodal-instruct", "phi4_multimodal", "MIT", Footprint(5_308_268_992, 3_170_893_824)
+    ),
+    Checkpoint("ibm-granite/granite-speech-3.3-8b", "granite_speech", APACHE, Footprint(8_553_966_634, 8_288_589_056)),
+    Checkpoint("ibm-granite/granite-speech-3.3-2b", "granite_speech", APACHE, Footprint(2_915_064_874, 2_750_534_912)),
+)
+
+PREFERRED = (
+    "Qwen/Qwen3-Omni-30B-A3B-Instruct",
+    "Qwen/Qwen2.5-Omni-7B",
+    "mistralai/Voxtral-Mini-3B-2507",
+)
+"""What a machine with a GPU is offered when no model is named: the first that fits. All may be used for any purpose and
+were trained on sound and speech, the last mostly on speech."""
+
+HEADINGS = ("checkpoint", "family", "licence", *(f"{name} GiB" for name in BYTES), "tokens/s", "window", "longest")
+
+
+def table() -> str:
+    """The list as text: memory in GiB at each precision, tokens for a second of audio, seconds heard at a time."""
+    built_in = ("embedded", "embedded", APACHE, "1", *("-" for _ in range(len(BYTES) - 1)), *_hearing("embedded"))
+    rows = [HEADINGS, built_in]
+    for one in CHECKPOINTS:
+        memory = ("?" if one.size is None else f"{one.size.gib(precision):.1f}" for precision in BYTES)
+        rows.append((one.name, one.family, one.licence, *memory, *_hearing(one.family)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+
+
+def _hearing(model_type: str) -> tuple[str, str, str]:
+    """Tokens a second, window and longest clip of a family."""
+    family = FAMILIES[model_type]
+    longest_seconds = family.longest_seconds or family.window_seconds
+    return f"{family.tokens_per_second:.3g}", f"{family.window_seconds:.0f} s", f"{longest_seconds:.0f} s"
