@@ -12,7 +12,7 @@ import sys
 import time
 
 from chat_app import build, launch_options, strings
-from core.catalogue import table
+from core.catalogue import NOTE, table
 from core.errors import LoadError
 from core.load import load
 from core.placement import PRECISIONS
@@ -45,7 +45,7 @@ def arguments(line: list[str]) -> argparse.Namespace:
 
 chosen = arguments(sys.argv[1:] if __name__ == "__main__" else [])
 if chosen.list_models:
-    print(table())
+    print(table(), NOTE, sep="\n")
     sys.exit(0)
 started_seconds = time.monotonic()
 try:

@@ -7,7 +7,7 @@ Licences are as their makers give them: read one before you rely on it. Sizes ar
 from dataclasses import dataclass
 
 from core.families import FAMILIES
-from core.footprint import BYTES, Footprint
+from core.footprint import BYTES, RESERVE_GIB, Footprint
 
 APACHE = "Apache-2.0"
 
@@ -58,8 +58,8 @@ CHECKPOINTS = (
     Checkpoint(
         "microsoft/Phi-4-multimodal-instruct", "phi4_multimodal", "MIT", Footprint(5_308_268_992, 3_170_893_824)
     ),
-    Checkpoint("ibm-granite/granite-speech-3.3-8b", "granite_speech", APACHE, Footprint(8_553_966_634, 8_288_589_056)),
-    Checkpoint("ibm-granite/granite-speech-3.3-2b", "granite_speech", APACHE, Footprint(2_915_064_874, 2_750_534_912)),
+    Checkpoint("ibm-granite/granite-speech-3.3-8b", "granite_speech", APACHE, Footprint(8_553_966_634, 7_969_177_600)),
+    Checkpoint("ibm-granite/granite-speech-3.3-2b", "granite_speech", APACHE, Footprint(2_915_064_874, 2_432_696_320)),
 )
 
 PREFERRED = (
@@ -70,18 +70,22 @@ PREFERRED = (
 """What a machine with a GPU is offered when no model is named: the first that fits. All may be used for any purpose and
 were trained on sound and speech, the last mostly on speech."""
 
+NOTE = f"""
+Memory with {RESERVE_GIB:g} GiB for the prompt and its keys and values; ? is read off the files when the model is loaded.
+A clip longer than the window is heard in parts. Licences as their makers give them: read one before you rely on it."""
 HEADINGS = ("checkpoint", "family", "licence", *(f"{name} GiB" for name in BYTES), "tokens/s", "window", "longest")
 
 
 def table() -> str:
     """The list as text: memory in GiB at each precision, tokens for a second of audio, seconds heard at a time."""
-    built_in = ("embedded", "embedded", APACHE, "1", *("-" for _ in range(len(BYTES) - 1)), *_hearing("embedded"))
+    built_in = ("embedded", "embedded", APACHE, "1.1", *("-" for _ in range(len(BYTES) - 1)), *_hearing("embedded"))
     rows = [HEADINGS, built_in]
     for one in CHECKPOINTS:
         memory = ("?" if one.size is None else f"{one.size.gib(precision):.1f}" for precision in BYTES)
         rows.append((one.name, one.family, one.licence, *memory, *_hearing(one.family)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join(lines)
 
 
 def _hearing(model_type: str) -> tuple[str, str, str]:

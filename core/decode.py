@@ -77,13 +77,19 @@ def last_logits(loaded: Loaded, rows: Tensor, cache: DynamicCache) -> Tensor:
     output = loaded.model.get_decoder()(inputs_embeds=rows, past_key_values=cache, use_cache=True)
     head = loaded.model.get_output_embeddings()
     logits: Tensor = head(output.last_hidden_state[:, -1:])[0, 0]
-    return capped(loaded.model, logits.float())
+    return finished(loaded.model, logits.float())
 
 
-def capped(model: PreTrainedModel, logits: Tensor) -> Tensor:
-    """Logits as the model's own forward gives them: some squeeze them after the head (Gemma 2, arXiv 2408.00118)."""
-    cap: float | None = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
-    return logits if cap is None else cap * torch.tanh(logits / cap)
+def finished(model: PreTrainedModel, logits: Tensor) -> Tensor:
+    """What a model makes of its head's logits: Gemma squeezes them (arXiv 2408.00118), Granite divides them.
+
+    Granite as transformers' `GraniteForCausalLM` does; its `GraniteSpeechForConditionalGeneration` leaves it out, which
+    sampling and likelihoods would feel, though not greedy answers.
+    """
+    text = model.config.get_text_config()
+    cap: float | None = getattr(text, "final_logit_softcapping", None)
+    squeezed = logits if cap is None else cap * torch.tanh(logits / cap)
+    return squeezed / getattr(text, "logits_scaling", 1.0)
 
 
 def stop_ids(loaded: Loaded) -> frozenset[int]:

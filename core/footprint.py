@@ -24,6 +24,7 @@ UNQUANTISED = [
     r".*multi_modal_projector",
     r".*embed_(audio|vision|tokens_extend)",
     r".*altup\.",
+    r"(model\.)?(encoder|projector)\.",
     "lm_head",
 ]
 """Modules that keep bf16 whatever the precision, as `llm_int8_skip_modules` takes them: ears, projectors, head.

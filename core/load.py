@@ -7,7 +7,7 @@ import torch
 from transformers import BitsAndBytesConfig
 
 from core import remote
-from core.adapter import Adapters
+from core.adapter import OWN, Adapters, own_adapter
 from core.embedded.assembly import WEIGHTS
 from core.engine import Engine, EngineInfo
 from core.errors import LoadError, first_line
@@ -85,8 +85,7 @@ def open_model(placement: Placement, progress: Progress = print) -> Loaded:
 
 def _adapters(placement: Placement, given: Sequence[str]) -> dict[str, Path]:
     """Folders by the names adapters are chosen by: those asked for, then the model's own."""
-    shipped = WEIGHTS / "discriminative"
-    own = {shipped.name: shipped} if placement.model == "embedded" and shipped.exists() else {}
+    own = _own(placement)
     asked: dict[str, Path] = {}
     for adapter in given:
         folder = own.get(adapter, Path(adapter).resolve())
@@ -95,9 +94,22 @@ def _adapters(placement: Placement, given: Sequence[str]) -> dict[str, Path]:
     return asked | own
 
 
+def _own(placement: Placement) -> dict[str, Path]:
+    """Adapters that come with the model."""
+    if placement.model == "embedded":
+        folder = WEIGHTS / "discriminative"
+        return {folder.name: folder} if folder.exists() else {}
+    inside = placement.family.own_adapter
+    found = None if inside is None else own_adapter(placement.model, inside)
+    return {} if found is None else {OWN: found}
+
+
 def _options(placement: Placement) -> dict[str, object]:
     """Keyword arguments of `from_pretrained`; towers, projectors and head keep their precision."""
     options: dict[str, object] = {"dtype": torch.bfloat16, "device_map": placement.device}
+    # An adapter beside the weights would be loaded by transformers itself, always on, and on the hub onto whatever base
+    # its config names: this sends it to look where nothing is. Adapters are for `core.adapter`.
+    options["adapter_kwargs"] = {"subfolder": "no-adapter"}
     if placement.precision == "int8":
         options["quantization_config"] = BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=UNQUANTISED)
     if placement.precision == "nf4":

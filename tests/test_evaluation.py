@@ -45,7 +45,7 @@ def engine(model_type: str = "embedded") -> Lalm:
         torch.manual_seed(2)
         config = LoraConfig(r=4, target_modules=r".*\.(q_proj|v_proj|down_proj)", init_lora_weights=False)
         get_peft_model(lalm.loaded.model, config, adapter_name="probe")
-        lalm.adapters.names = ("probe",)
+        lalm.adapters._keys = {"probe": "probe"}
         lalm.adapters._selected = "probe"
         lalm.info = replace(lalm.info, adapters=("probe",), default=Settings(adapter="probe"))
     return lalm

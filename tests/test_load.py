@@ -1,5 +1,6 @@
 """From a name to an engine: what is loaded, in which precision, with which adapters, and what is refused."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from core import footprint
 from core.adapter import Adapters
@@ -104,5 +106,29 @@ def test_a_folder_that_is_no_adapter_is_one_sentence(tmp_path: Path) -> None:
     adapters = Adapters(tiny.embedded().model)
     with pytest.raises(LoadError, match="PEFT folder"):
         adapters.load("none", tmp_path)
+    (tmp_path / "adapter_config.json").write_text("[]")
+    with pytest.raises(LoadError, match="a model it does not name, does not fit this model"):
+        adapters.load("none", tmp_path)
     with pytest.raises(SettingsError, match="none is loaded"):
         adapters.select("none")
+
+
+@pytest.mark.parametrize("layers", [2, 4])
+def test_an_adapter_of_another_model_is_refused_with_the_name_of_its_own(layers: int, tmp_path: Path) -> None:
+    config = LlamaConfig(
+        vocab_size=8, hidden_size=64, intermediate_size=96, num_hidden_layers=layers, num_attention_heads=4
+    )
+    lora = LoraConfig(r=4, target_modules=["up_proj"])
+    get_peft_model(LlamaForCausalLM(config), lora).save_pretrained(tmp_path)
+    path = tmp_path / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"base_model_name_or_path": "some/model"}))
+    with pytest.raises(LoadError, match=r"made for some/model, does not fit.*tensors have no counterpart"):
+        Adapters(tiny.embedded().model).load("other", tmp_path)
+
+
+def test_an_adapter_may_be_called_like_a_part_of_the_model(tmp_path: Path) -> None:
+    adapters = Adapters(tiny.qwen2_audio().model)
+    for name in ("q_proj", "v1.5", "base_layer"):
+        adapters.load(name, Path(adapter_folder(tmp_path / name, 1)))
+        adapters.select(name)
+    assert adapters.names == ("q_proj", "v1.5", "base_layer")

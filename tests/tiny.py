@@ -3,6 +3,7 @@
 import atexit
 import shutil
 import tempfile
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ from tests.tiny_audioflamingo3 import audioflamingo3
 from tests.tiny_gemma3n import gemma3n
 from tests.tiny_gemma4 import gemma4
 from tests.tiny_gemma4_unified import gemma4_unified
+from tests.tiny_granite_speech import granite_speech
 from tests.tiny_musicflamingo import musicflamingo
 from tests.tiny_phi4_multimodal import phi4_multimodal
 from tests.tiny_qwen2_5_omni import qwen2_5_omni
@@ -247,7 +249,15 @@ BUILD = {
     "gemma4": gemma4,
     "gemma4_unified": gemma4_unified,
     "phi4_multimodal": phi4_multimodal,
+    "granite_speech": granite_speech,
 }
+
+
+def whole(loaded: Loaded, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Logits of the last position by the family's whole model, shape (vocabulary,)."""
+    logits: torch.Tensor = loaded.model(**inputs).logits[0, -1].float()
+    # Granite Speech's leaves out the division of its own language model (tests/test_granite_speech.py)
+    return logits / getattr(loaded.model.config.get_text_config(), "logits_scaling", 1.0)
 
 
 def engine(model_type: str) -> Lalm:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch.nn.functional import linear
 
-from core.decode import capped
+from core.decode import finished
 from core.evaluation.packing import BoostedRows, Layout
 from core.families.family import EncodedClip
 from core.lalm import Lalm
@@ -98,7 +98,7 @@ def likelihoods(
         )
     # in bf16 logits come in steps of an eighth, and two answers are often equal: the head runs in fp32
     head = loaded.model.get_output_embeddings()
-    logits = capped(loaded.model, linear(output.last_hidden_state[0, layout.predicting].float(), head.weight.float()))
+    logits = finished(loaded.model, linear(output.last_hidden_state[0, layout.predicting].float(), head.weight.float()))
     targets = torch.tensor([token for answer in case.answers for token in answer] * len(boosts), device=logits.device)
     found = logits.gather(1, targets[:, None])[:, 0] - logits.logsumexp(-1)
     means = [float(part.mean()) for part in found.split([len(answer) for answer in case.answers] * len(boosts))]

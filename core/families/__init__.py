@@ -6,6 +6,7 @@ from core.families import (
     gemma3n,
     gemma4,
     gemma4_unified,
+    granite_speech,
     musicflamingo,
     phi4_multimodal,
     qwen2_5_omni,
@@ -29,6 +30,7 @@ FAMILIES: dict[str, Family] = {
         gemma4.FAMILY,
         gemma4_unified.FAMILY,
         phi4_multimodal.FAMILY,
+        granite_speech.FAMILY,
     )
 }
 

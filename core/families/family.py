@@ -92,6 +92,8 @@ class Family:
         load: A checkpoint or folder and keyword arguments of `from_pretrained` -> the model in memory.
         context_tokens: Tokens of one conversation.
         longest_seconds: The longest clip, heard in parts of at most the window; None where that is the window.
+        own_adapter: The folder inside a checkpoint that holds the LoRA it was trained with, "" being the checkpoint's
+            own; None in a family whose checkpoints bring none.
         prefix: Of the tensors' names that are loaded, where a checkpoint holds other models too.
         load_beside: Reads what an adapter's folder holds beside its LoRA, under the adapter's name; None where adapters
             are LoRA alone.
@@ -107,6 +109,7 @@ class Family:
     load: Callable[..., Loaded]
     context_tokens: int
     longest_seconds: float | None = None
+    own_adapter: str | None = None
     prefix: str = ""
     load_beside: Callable[[Loaded, str, Path], None] | None = None
     beside: Callable[[Loaded, str, Sequence[EncodedClip], Sequence[str]], Beside] | None = None

@@ -1,7 +1,7 @@
 """Phi-4-multimodal (arXiv 2503.01743): 5.6B, MIT, 12.5 audio tokens a second, hears half an hour of a clip.
 
 For a checkpoint in transformers' own layout (`model_type` "phi4_multimodal"; that of "phi4mm" brings code of its own,
-which is never run). Its ears were trained with the LoRA in its folder `speech-lora`: give that as the adapter.
+which is never run). Its ears were trained with the LoRA in its folder `speech-lora`.
 """
 
 from collections.abc import Sequence
@@ -66,4 +66,5 @@ FAMILY = Family(
     encode=encode,
     load=load,
     context_tokens=131072,
+    own_adapter="speech-lora",
 )

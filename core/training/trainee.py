@@ -10,7 +10,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div
 
-from core.decode import capped
+from core.decode import finished
 from core.embedded.ears import Heard
 from core.embedded.speech import Speech
 from core.errors import LoadError
@@ -112,7 +112,7 @@ class Trainee:
                 use_cache=False,
             )
             logits: Tensor = model.get_output_embeddings()(hidden.last_hidden_state[row, batch.place[targets]])
-        return capped(model, logits.float())
+        return finished(model, logits.float())
 
 
 @dataclass(eq=False)
