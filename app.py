@@ -24,7 +24,8 @@ def arguments(line: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--model",
         default="auto",
-        help="auto (the best for this machine, the default), embedded, fake, a checkpoint or a folder",
+        help="auto (the best for this machine, the default), embedded, fake, a checkpoint, a folder, or the address of "
+        "a server, http://host:8000/v1",
     )
     parser.add_argument("--precision", default="auto", choices=PRECISIONS, help="default: auto, the reason is shown")
     parser.add_argument(
@@ -35,7 +36,7 @@ def arguments(line: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--list-models", action="store_true", help="what can be loaded, and what it needs; then ends")
     parser.add_argument("--port", type=int, help="default: the first free one from 7860")
-    parser.add_argument("--share", default="never", choices=("never",), help="clips do not leave this machine")
+    parser.add_argument("--share", default="never", choices=("never",), help="this machine alone sees the page")
     known, unknown = parser.parse_known_args(line)
     if unknown:
         print(strings.UNKNOWN_ARGUMENTS.format(arguments=" ".join(unknown)), file=sys.stderr)

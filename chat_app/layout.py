@@ -60,7 +60,8 @@ def build(engine: Engine) -> gr.Blocks:
         session = gr.State(Session())
         attachments = gr.State(())
         settings, weights = sidebar(engine.info)
-        html(f'<header class="es-header"><h1>{strings.TITLE}</h1><p>{strings.TAGLINE}</p></header>')
+        tagline = strings.TAGLINE if engine.info.attention else strings.TAGLINE_WITHOUT_METER
+        html(f'<header class="es-header"><h1>{strings.TITLE}</h1><p>{tagline}</p></header>')
         chat = gr.Chatbot(
             label=strings.CHAT_LABEL,
             show_label=False,

@@ -22,7 +22,7 @@ STRENGTHS = {
 
 
 def sidebar(info: EngineInfo) -> tuple[list[gr.components.FormComponent], list[gr.Slider]]:
-    """The settings, starting at what the engine is best asked with.
+    """The settings, starting at what the engine is best asked with; what it cannot do is not shown.
 
     Returns:
         The components in the order `form` takes them, and among them the weight of each clip.
@@ -31,7 +31,7 @@ def sidebar(info: EngineInfo) -> tuple[list[gr.components.FormComponent], list[g
     presets = system_presets()
     with gr.Sidebar(label=strings.SETTINGS, open=False, width=330, elem_id="settings"):
         html(f'<h2 class="es-heading">{strings.SETTINGS}</h2>')
-        with gr.Accordion(strings.BOOST_HEADING, open=True):
+        with gr.Accordion(strings.BOOST_HEADING, open=True, visible=info.attention):
             method = gr.Dropdown(
                 list(strings.METHOD_NAMES),
                 value=default.boost.method,
@@ -55,6 +55,7 @@ def sidebar(info: EngineInfo) -> tuple[list[gr.components.FormComponent], list[g
                 [(strings.NO_ADAPTER, ""), *((name, name) for name in info.adapters)],
                 value=default.adapter or "",
                 label=strings.ADAPTER_LABEL,
+                visible=bool(info.adapters),
                 elem_id="adapter",
             )
             facts = gr.Checkbox(

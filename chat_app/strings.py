@@ -4,6 +4,7 @@ from core.types import METHODS, Method
 
 TITLE = "Earshot"
 TAGLINE = "Drop a few sounds, ask what they have in common, and see where the model attended."
+TAGLINE_WITHOUT_METER = "Drop a few sounds and ask what they have in common."
 
 # Terminal
 LOADED = "{name}, {precision}: {reason}.\nLoaded in {seconds:.1f} s: {address}"

@@ -5,7 +5,6 @@ aac, webm, and the sound of a video. What a header says of the length is not bel
 samples, while they are decoded. Knows no model and no screen.
 """
 
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import soxr
 from numpy.typing import NDArray
 
 from core.errors import AudioError
+from core.texts import one_line
 from core.types import SAMPLING_RATE_HZ, Clip
 
 SUFFIXES = (
@@ -32,9 +32,6 @@ SILENCE_DB = -80.0
 
 LABEL_LENGTH = 60
 """Longest label, in characters."""
-
-DROPPED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
-"""Unicode categories kept out of labels: control, format (bidi marks among them), surrogate, private, unassigned."""
 
 BLOCK_FRAMES = 65_536
 """Frames decoded at a time: a few MB even with many channels."""
@@ -95,17 +92,8 @@ def read_clip(path: Path, label: str | None = None, limits: Limits = Limits()) -
 
 
 def clean_label(name: str) -> str:
-    """A name that can be shown in one line: no control, bidi or zero-width characters, at most `LABEL_LENGTH` long.
-
-    Idempotent. Still hostile to HTML and Markdown: escape it there. Whoever shortens keeps both ends, the suffix tells.
-    """
-    spaced = (" " if char.isspace() else char for char in name)
-    kept = "".join(char for char in spaced if unicodedata.category(char) not in DROPPED)
-    label = " ".join(unicodedata.normalize("NFC", kept).split())
-    if len(label) > LABEL_LENGTH:
-        head, tail = label[: LABEL_LENGTH - 12].rstrip(), label[-11:].lstrip()
-        label = f"{head}…{tail}"
-    return label or "clip"
+    """A name that can be shown in one line of at most `LABEL_LENGTH` characters (`core.texts.one_line`)."""
+    return one_line(name, LABEL_LENGTH) or "clip"
 
 
 def level_envelope(clip: Clip, bins: int) -> tuple[float, ...]:

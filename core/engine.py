@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from core.errors import ConversationError
 from core.types import Conversation, Event, Settings
 
 
@@ -12,17 +13,18 @@ class EngineInfo:
     """What a person should know of the model that answers.
 
     Attributes:
-        name: Checkpoint or "embedded".
-        family: Key in the registry of families.
-        precision: As loaded: fp32, bf16, int8 or nf4.
-        reason: Why this device and precision were chosen, one clause.
+        name: Checkpoint, "embedded", or what a server calls its model. Hostile text there: escape it.
+        family: Key in the registry of families, or "remote".
+        precision: As loaded: fp32, bf16, int8 or nf4; "remote" where a server has loaded it.
+        reason: Why this device and precision were chosen, or who answers; one clause.
         adapters: Names that `Settings.adapter` may take.
         layers: Decoder layers.
         window_seconds: What the model hears at a time; a longer clip is heard in parts.
         longest_seconds: Longest clip.
-        context_tokens: Tokens that fit into one conversation.
+        context_tokens: Tokens that fit into one conversation; 0 where it is not known.
         max_clips: Most clips of one conversation.
         default: Settings this model is best asked with.
+        attention: Whether its attention can be read and boosted.
     """
 
     name: str
@@ -36,6 +38,7 @@ class EngineInfo:
     context_tokens: int
     max_clips: int = 8
     default: Settings = Settings()
+    attention: bool = True
 
 
 class Engine(Protocol):
@@ -54,3 +57,24 @@ class Engine(Protocol):
             LalmError: With a sentence for the person; the engine stays usable.
         """
         ...
+
+
+def check(conversation: Conversation, info: EngineInfo) -> None:
+    """What every engine asks of a conversation before it listens.
+
+    Raises:
+        ConversationError: Nothing was asked, too many clips, or one too long.
+    """
+    if not conversation.turns or conversation.turns[-1].role != "user":
+        raise ConversationError("There is no question to answer: write one and send it.")
+    if len(conversation.clips) > info.max_clips:
+        raise ConversationError(
+            f"{len(conversation.clips)} clips are more than the {info.max_clips} that {info.name} can "
+            f"keep apart: remove some, or start a new conversation."
+        )
+    for letter, clip in conversation.lettered():
+        if clip.seconds > info.longest_seconds:
+            raise ConversationError(
+                f"Clip {letter} ({clip.label}) is {clip.seconds:.0f} s long and {info.name} hears at most "
+                f"{info.longest_seconds:.0f} s of a clip: cut it and drop the part that matters."
+            )

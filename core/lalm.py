@@ -8,7 +8,7 @@ import torch
 from core import decode
 from core.adapter import Adapters
 from core.attention import Lens
-from core.engine import EngineInfo
+from core.engine import EngineInfo, check
 from core.errors import ConversationError, EngineError, SettingsError
 from core.families.family import EncodedClip, Family, Loaded, hear, rows_beside
 from core.measure import in_words, measure
@@ -34,30 +34,15 @@ class Lalm:
             EngineError: The model ran out of memory.
         """
         began = time.perf_counter()
-        self._check(conversation, settings)
+        check(conversation, self.info)
+        if settings.adapter is not None and settings.adapter not in self.adapters.names:
+            raise SettingsError(f"There is no adapter called {settings.adapter!r}: choose another in the settings.")
         try:
             yield from self._answer(conversation, settings, began)
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise EngineError(
                 "The model ran out of memory: remove a clip, shorten the clips or start a new conversation."
             ) from error
-
-    def _check(self, conversation: Conversation, settings: Settings) -> None:
-        if not conversation.turns or conversation.turns[-1].role != "user":
-            raise ConversationError("There is no question to answer: write one and send it.")
-        if len(conversation.clips) > self.info.max_clips:
-            raise ConversationError(
-                f"{len(conversation.clips)} clips are more than the {self.info.max_clips} that {self.info.name} can "
-                f"keep apart: remove some, or start a new conversation."
-            )
-        for letter, clip in conversation.lettered():
-            if clip.seconds > self.info.longest_seconds:
-                raise ConversationError(
-                    f"Clip {letter} ({clip.label}) is {clip.seconds:.0f} s long and {self.info.name} hears at most "
-                    f"{self.info.longest_seconds:.0f} s of a clip: cut it and drop the part that matters."
-                )
-        if settings.adapter is not None and settings.adapter not in self.adapters.names:
-            raise SettingsError(f"There is no adapter called {settings.adapter!r}: choose another in the settings.")
 
     def prompt(
         self, conversation: Conversation, settings: Settings, encode: Callable[[Clip], EncodedClip] | None = None

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from transformers import BitsAndBytesConfig
 
+from core import remote
 from core.adapter import OWN, Adapters, own_adapter
 from core.embedded.assembly import WEIGHTS
 from core.engine import Engine, EngineInfo
@@ -28,7 +29,7 @@ def load(
     """The engine for `--model`.
 
     Args:
-        model: "auto", "embedded", "fake", a checkpoint id or a folder.
+        model: "auto", "embedded", "fake", a checkpoint id, a folder, or a server's address (`core.remote`).
         precision: "auto", "bf16", "int8" or "nf4".
         adapters: PEFT folders to load beside the model's own adapters, or names of those; the first is on by default.
         progress: What is told of each phase.
@@ -38,6 +39,8 @@ def load(
     """
     if model == "fake":
         return FakeEngine()
+    if model.startswith(remote.SCHEMES):
+        return remote.connect(model, precision, adapters)
     placement = place(model, precision)
     family, loaded = placement.family, open_model(placement, progress)
     ready = Adapters(loaded.model)

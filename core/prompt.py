@@ -18,14 +18,12 @@ from transformers import PreTrainedTokenizerBase
 
 from core.errors import ConversationError
 from core.families.family import NOTHING_BESIDE, Beside, EncodedClip, Family
-from core.texts import PROMPTS
+from core.texts import PROMPTS, announcement
 from core.types import Clip, Conversation, Role, Span, Turn, letter
 
 _TEXTS = tomllib.loads((PROMPTS / "clips.toml").read_text(encoding="utf-8"))
-ANNOUNCEMENT: str = _TEXTS["announcement"]
 PAIR: str = _TEXTS["pair"]
 HINT: str = _TEXTS["hint"]
-ANNOUNCEMENT_WITH_FACTS: str = _TEXTS["announcement_with_facts"]
 PART: str = _TEXTS["part"]
 
 
@@ -153,13 +151,6 @@ def _mark(texts: list[tuple[str, str, Role | None]], text: str, source: str, rol
     return MARK.format(len(texts) - 1)
 
 
-def _announcement(index: int, facts: Sequence[str]) -> str:
-    """What stands before the clip at `index`: its letter, and its line of `facts` where there are any."""
-    if not facts:
-        return ANNOUNCEMENT.format(letter=letter(index))
-    return ANNOUNCEMENT_WITH_FACTS.format(letter=letter(index), facts=facts[index])
-
-
 def _which_part(part: int, parts: int, clip_seconds: float) -> str:
     """What stands behind the announcement of one of several parts of a clip."""
     if parts == 1:
@@ -190,7 +181,7 @@ def _marked(
         for part_of_clip in range(parts):
             slots.append(ClipPart(index, part_of_clip))
             told = facts if part_of_clip == 0 else ()
-            yield _announcement(index, told) + _which_part(part_of_clip, parts, clips[index].clip_seconds)
+            yield announcement(index, told) + _which_part(part_of_clip, parts, clips[index].clip_seconds)
             yield None
             yield "\n"
         if any(isinstance(later, Clip) for later in turn.parts[place + 1 :]):

@@ -1,11 +1,41 @@
-"""Texts that are data: system prompts and example conversations, read from `prompts/*.toml`."""
+"""Texts: those that are data, read from `prompts/*.toml`, and a stranger's brought to one line."""
 
 import tomllib
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.types import letter
+
 PROMPTS = Path(__file__).parent.parent / "prompts"
+
+DROPPED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+"""Unicode categories kept out of one line: control, format (bidi marks among them), surrogate, private, unassigned."""
+
+_ANNOUNCED: dict[str, Any] = tomllib.loads((PROMPTS / "clips.toml").read_text(encoding="utf-8"))
+
+
+def announcement(index: int, facts: Sequence[str] = ()) -> str:
+    """What stands before the clip at `index`: its letter, and its line of `facts` where there are any."""
+    if not facts:
+        return str(_ANNOUNCED["announcement"].format(letter=letter(index)))
+    return str(_ANNOUNCED["announcement_with_facts"].format(letter=letter(index), facts=facts[index]))
+
+
+def one_line(text: str, length: int) -> str:
+    """A stranger's text in one line: no control, bidi or zero-width characters, at most `length` characters.
+
+    Idempotent. Still hostile to HTML and Markdown: escape it there. Whoever shortens keeps both ends, the suffix tells.
+    """
+    spaced = (" " if char.isspace() else char for char in text)
+    kept = "".join(char for char in spaced if unicodedata.category(char) not in DROPPED)
+    line = " ".join(unicodedata.normalize("NFC", kept).split())
+    if len(line) > length:
+        head, tail = line[: length - 12].rstrip(), line[-11:].lstrip()
+        line = f"{head}…{tail}"
+    return line
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,20 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
 import pytest
 
-from chat_app import build, launch_options
+from chat_app import build, launch_options, strings
 from chat_app.layout import EXAMPLES
 from chat_app.sidebar import STRENGTHS
 from core.audio import read_clip
 from core.fake import FakeEngine
 from core.texts import example_conversations, system_presets
 from core.types import METHODS, Boost
+from tests import openai_server
 from tests.serving import loops_closed, served
 
 ROOT = Path(__file__).parent.parent
@@ -111,6 +113,22 @@ def test_answers_share_one_place_in_the_queue(demo: gr.Blocks) -> None:
     assert {fn.concurrency_limit for fn in running} == {1}
 
 
+@pytest.mark.parametrize("attention", [True, False])
+def test_what_a_model_cannot_do_is_not_offered(attention: bool) -> None:
+    engine = FakeEngine()
+    engine.info = replace(engine.info, attention=attention, adapters=engine.info.adapters if attention else ())
+    with loops_closed():
+        page = build(engine)
+    method, adapter = (
+        next(block for block in page.blocks.values() if block.elem_id == name) for name in ("method", "adapter")
+    )
+    boost = method.parent.parent  # Gradio puts a form around the fields of a group
+    assert boost.label == strings.BOOST_HEADING
+    assert (boost.visible, adapter.visible) == (attention, attention)
+    header = next(block.value for block in page.blocks.values() if "es-header" in str(getattr(block, "value", "")))
+    assert ("attended" in header) == attention
+
+
 def test_every_method_has_a_range_of_strengths_the_boost_takes() -> None:
     assert set(STRENGTHS) == set(METHODS)
     for method, (low, high, step, first) in STRENGTHS.items():
@@ -149,6 +167,15 @@ def test_the_program_says_what_it_loaded_and_where_it_is() -> None:
             program.terminate()
     assert lines[0] == "fake, fp32: no model is loaded.\n"
     assert re.fullmatch(r"Loaded in \d+\.\d s: http://127\.0\.0\.1:\d+/\n", lines[1])
+
+
+def test_the_program_says_that_clips_are_sent_to_a_server() -> None:
+    with openai_server.running() as server, start("--model", f"{server}/v1") as program:
+        try:
+            line = program.stdout.readline()
+        finally:
+            program.terminate()
+    assert line == f"listener, remote: answered by {server.removeprefix('http://')}; clips are sent there.\n"
 
 
 def test_a_model_that_cannot_be_had_is_one_sentence_and_exit_2() -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import struct
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from hypothesis.extra import numpy as hnp
 
 import core.audio
 from core.audio import (
-    DROPPED,
     LABEL_LENGTH,
     SUFFIXES,
     Limits,
@@ -23,6 +23,7 @@ from core.audio import (
     read_clip,
 )
 from core.errors import AudioError
+from core.texts import DROPPED
 from core.types import SAMPLING_RATE_HZ, Clip
 from tests.conftest import sine
 
@@ -278,7 +279,7 @@ def test_labels_are_one_short_visible_line_and_cleaning_twice_changes_nothing(na
     label = clean_label(name)
     assert 0 < len(label) <= LABEL_LENGTH
     assert label == " ".join(label.split()) and clean_label(label) == label
-    assert not any(core.audio.unicodedata.category(char) in DROPPED for char in label)
+    assert not any(unicodedata.category(char) in DROPPED for char in label)
 
 
 def test_labels_keep_what_a_person_knows_the_file_by(sound_file: Callable[..., Path]) -> None:

@@ -1,10 +1,12 @@
 """Memory from headers: against the loaded model, and where the headers come from."""
 
+import socket
 from pathlib import Path
 from types import SimpleNamespace
 
 import bitsandbytes
 import pytest
+from huggingface_hub import HfApi
 from huggingface_hub.utils import OfflineModeIsEnabled
 
 from core import footprint as measured
@@ -75,6 +77,14 @@ def test_without_the_hub_its_cache_is_asked_and_then_the_way_out_is_named(
     monkeypatch.setattr(measured, "snapshot_download", nothing)
     with pytest.raises(LoadError, match=r"the hub is away.*--model embedded"):
         footprint("some/model")
+
+
+def test_a_hub_that_cannot_be_reached_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        nobody = HfApi(endpoint=f"http://127.0.0.1:{probe.getsockname()[1]}")
+    monkeypatch.setattr(measured, "get_safetensors_metadata", nobody.get_safetensors_metadata)
+    with pytest.raises(LoadError, match=r"refused.*--model embedded"):
+        footprint("no-such/model")
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

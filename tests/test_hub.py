@@ -15,6 +15,7 @@ from core import prompt
 from core.decode import last_logits, stop_ids
 from core.families import FAMILIES, Family, Loaded
 from core.placement import _model_type
+from core.texts import announcement
 from core.types import Clip, Conversation, Turn
 from tests import tiny
 from tests.folders import save
@@ -41,8 +42,8 @@ def built(family: Family, loaded: Loaded, conversation: Conversation = ASKED) ->
 def by_processor(family: Family, loaded: Loaded, conversation: Conversation) -> dict[str, torch.Tensor]:
     """What the processor gives the model for one turn with clips, rendered by its template."""
     parts: list[str | None] = []
-    for letter, _ in conversation.lettered():
-        parts += [prompt.ANNOUNCEMENT.format(letter=letter), None, "\n"]
+    for index in range(len(conversation.clips)):
+        parts += [announcement(index), None, "\n"]
     messages = [{"role": "user", "content": family.content([*parts, QUESTION])}]
     text = loaded.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     sounds = [clip.samples for clip in conversation.clips]

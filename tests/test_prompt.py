@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from core import prompt
 from core.families import FAMILIES
 from core.families.family import rows_beside
-from core.prompt import ANNOUNCEMENT
+from core.texts import announcement
 from core.types import Clip, Conversation, Turn
 from tests import tiny
 
@@ -34,9 +34,9 @@ def test_ids_are_those_of_the_processor_itself() -> None:
     processor = LOADED["qwen2_audio"].hearing
     first = [
         part
-        for letter in "AB"
+        for index in range(2)
         for part in (
-            {"type": "text", "text": ANNOUNCEMENT.format(letter=letter)},
+            {"type": "text", "text": announcement(index)},
             {"type": "audio", "audio_url": ""},
             {"type": "text", "text": "\n"},
         )
