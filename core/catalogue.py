@@ -50,7 +50,7 @@ CHECKPOINTS = (
         "NVIDIA, not commercial",
         Footprint(8_267_215_360, 6_525_288_448),
     ),
-    Checkpoint("google/gemma-4-12B-it", "gemma4_unified", APACHE),
+    Checkpoint("google/gemma-4-12B-it", "gemma4_unified", "not checked"),
     Checkpoint("google/gemma-4-E4B-it", "gemma4", APACHE),
     Checkpoint("google/gemma-4-E2B-it", "gemma4", APACHE),
     Checkpoint("google/gemma-3n-E4B-it", "gemma3n", "Gemma terms", Footprint(7_524_390_160, 3_948_150_784)),

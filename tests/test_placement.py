@@ -1,6 +1,7 @@
 """What fits a machine: which model, device and precision, why, and what is refused."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from core.catalogue import APACHE, CHECKPOINTS, PREFERRED
 from core.errors import LoadError, not_found
 from core.footprint import Footprint
 from core.placement import PRECISIONS, place
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.mark.parametrize("precision", ["int8", "nf4"])
@@ -94,6 +97,25 @@ def test_on_a_gpu_the_first_of_the_preferred_that_fits_is_taken(gib: float) -> N
     fitting = [name for name in PREFERRED if SIZES[name].gib("nf4") <= gib]
     assert found.model == (fitting or ["embedded"])[0]
     assert f"{gib:.1f} GiB free" in found.reason
+
+
+def rows_of_the_docs() -> list[tuple[float, str, str]]:
+    """The table of docs/families.md: free memory in GiB, model, precision."""
+    text = (ROOT / "docs" / "families.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d+\.\d) \| (\S+) \| (bf16|nf4) \|$", text, re.MULTILINE)
+    return [(float(gib), name, precision) for gib, name, precision in rows]
+
+
+def test_the_docs_say_what_is_taken_at_which_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = rows_of_the_docs()
+    assert len(rows) >= 4
+    for (gib, name, precision), (_, *below) in zip(rows, [*rows[1:], (0.0, "embedded", "bf16")], strict=True):
+        with_gpu(monkeypatch, gib + 0.05)
+        found = place("auto")
+        assert (found.model, found.precision) == (name, precision)
+        with_gpu(monkeypatch, gib - 0.05)
+        found = place("auto")
+        assert [found.model, found.precision] == below
 
 
 def test_without_a_gpu_the_built_in_model_is_taken_and_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
