@@ -23,7 +23,7 @@ import torch
 from transformers import DynamicCache, PreTrainedModel, WhisperFeatureExtractor
 
 from bench.shapes import SHAPES
-from core.decode import last_logits
+from core.decoder import last_logits
 from core.families import Loaded
 from core.footprint import GIB, footprint
 from core.lalm import Lalm

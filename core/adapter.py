@@ -45,6 +45,7 @@ class Adapters:
         self.model = model
         # PEFT writes its own names into those of tensors and modules, where a person's could have another meaning
         self._keys: dict[str, str] = {}
+        self._in_ears: dict[str, bool] = {}
         self._selected: str | None = None
 
     @property
@@ -75,6 +76,9 @@ class Adapters:
                 f"({first_line(error)}): give one that was trained on it."
             ) from error
         self._keys[name] = key
+        layers = set(self.model.get_decoder().layers.modules())
+        mine = [layer for layer in self._layers() if key in getattr(layer, "lora_A", ())]
+        self._in_ears[name] = any(layer not in layers for layer in mine)
         for layer in self._layers():
             layer.enable_adapters(False)
         self._selected = None
@@ -95,6 +99,10 @@ class Adapters:
             if name is not None:
                 layer.set_adapter(self._keys[name])
         self._selected = name
+
+    def in_ears(self, name: str | None) -> bool:
+        """Whether an adapter changes what is heard: its LoRA is not in the decoder alone."""
+        return name is not None and self._in_ears[name]
 
     def _layers(self) -> list[BaseTunerLayer]:
         return [module for module in self.model.modules() if isinstance(module, BaseTunerLayer)]

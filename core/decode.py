@@ -11,19 +11,21 @@ from typing import Literal
 import torch
 from tokenizers.decoders import DecodeStream
 from torch import Tensor
-from transformers import (
-    DynamicCache,
-    LogitsProcessorList,
-    PreTrainedModel,
-    TemperatureLogitsWarper,
-    TopPLogitsWarper,
-)
+from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopPLogitsWarper
 
-from core.adapter import Adapters
-from core.attention import Lens
+from core.decoder import Decoder, Memory
 from core.families.family import Loaded
 from core.observation import Observation
-from core.types import Settings, Token
+from core.types import AttentionReading, Settings
+
+
+@dataclass(frozen=True)
+class Written:
+    """One token of the answer: its id, the text that became whole with it, and where the model looked."""
+
+    id: int
+    text: str
+    reading: AttentionReading | None
 
 
 @dataclass(frozen=True)
@@ -35,20 +37,15 @@ class End:
 
 @torch.inference_mode()
 def steps(
-    loaded: Loaded,
-    lens: Lens,
-    adapters: Adapters,
-    rows: Tensor,
-    observation: Observation,
-    settings: Settings,
-) -> Iterator[Token | End]:
-    """Yields a `Token` per generated token, then one `End`.
+    loaded: Loaded, decoder: Decoder, rows: Tensor, memory: Memory, observation: Observation, settings: Settings
+) -> Iterator[Written | End]:
+    """Yields a `Written` per generated token, then one `End`.
 
     Args:
-        loaded: The model.
-        lens: Its attention.
-        adapters: Its adapters.
-        rows: The prompt, shape (1, tokens, hidden).
+        loaded: The model, for its tokens.
+        decoder: Runs it.
+        rows: The prompt, shape (1, tokens, hidden); what `memory` holds is its beginning.
+        memory: Of this decoder. Grows by the rest of the prompt, and by the answer.
         observation: Spans, boost and meter of this turn.
         settings: Sampling, adapter and the token limit.
     """
@@ -56,40 +53,16 @@ def steps(
     choose = Chooser(settings, rows.device)
     # All of a chat's control tokens are invisible; a piece of text appears once its bytes are whole.
     text = DecodeStream(skip_special_tokens=True)
-    cache, total = DynamicCache(), 0
+    rows = rows[:, memory.tokens :]
     for _ in range(settings.max_tokens):
-        total += rows.shape[1]
-        with lens.observed(observation, keys=total) as probe:
-            adapters.select(settings.adapter)
-            logits = last_logits(loaded, rows, cache)
-        reading = probe.reading()
+        logits, reading = decoder.step(rows, memory, settings.adapter, observation)
         token = choose(logits)
         if token in stops:
             yield End("stop")
             return
-        yield Token(text.step(loaded.tokenizer._tokenizer, token) or "", reading)
+        yield Written(token, text.step(loaded.tokenizer._tokenizer, token) or "", reading)
         rows = loaded.embed_tokens([token])[None]
     yield End("length")
-
-
-def last_logits(loaded: Loaded, rows: Tensor, cache: DynamicCache) -> Tensor:
-    """Logits of the last position, float32, shape (vocabulary,); the head runs on that position alone."""
-    output = loaded.model.get_decoder()(inputs_embeds=rows, past_key_values=cache, use_cache=True)
-    head = loaded.model.get_output_embeddings()
-    logits: Tensor = head(output.last_hidden_state[:, -1:])[0, 0]
-    return finished(loaded.model, logits.float())
-
-
-def finished(model: PreTrainedModel, logits: Tensor) -> Tensor:
-    """What a model makes of its head's logits: Gemma squeezes them (arXiv 2408.00118), Granite divides them.
-
-    Granite as transformers' `GraniteForCausalLM` does; its `GraniteSpeechForConditionalGeneration` leaves it out, which
-    sampling and likelihoods would feel, though not greedy answers.
-    """
-    text = model.config.get_text_config()
-    cap: float | None = getattr(text, "final_logit_softcapping", None)
-    squeezed = logits if cap is None else cap * torch.tanh(logits / cap)
-    return squeezed / getattr(text, "logits_scaling", 1.0)
 
 
 def stop_ids(loaded: Loaded) -> frozenset[int]:

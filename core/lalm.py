@@ -1,20 +1,26 @@
 """The engine: a loaded audio language model behind the `Engine` protocol. It holds no conversation."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 
 import torch
+from cachetools import LRUCache
 
 from core import decode
 from core.adapter import Adapters
 from core.attention import Lens
+from core.decoder import Decoder, Memory, TorchDecoder
 from core.engine import EngineInfo, check
 from core.errors import ConversationError, EngineError, SettingsError
 from core.families.family import EncodedClip, Family, Loaded, hear, rows_beside
 from core.measure import in_words, measure
 from core.observation import Observation
 from core.prompt import Prompt, build
+from core.reuse import Shelf
 from core.types import Clip, Conversation, Done, Event, Settings, Stats, Token
+
+HEARD_BYTES = 256 * 2**20
+"""Of clips that were heard, kept for the next question about them."""
 
 
 class Lalm:
@@ -24,6 +30,9 @@ class Lalm:
         """Args: loaded: the model; family: how it hears; info: what the app shows; adapters: of the model."""
         self.loaded, self.family, self.info, self.adapters = loaded, family, info, adapters
         self.lens = Lens(loaded.model)
+        self.decoder: Decoder = TorchDecoder(loaded, self.lens, adapters)
+        self.shelf = Shelf(info.context_tokens)
+        self.heard: LRUCache[tuple[str, str | None], EncodedClip] = LRUCache(HEARD_BYTES, lambda clip: clip.nbytes)
 
     def stream(self, conversation: Conversation, settings: Settings) -> Iterator[Event]:
         """Answers the last user turn; see `Engine.stream`.
@@ -40,29 +49,26 @@ class Lalm:
         try:
             yield from self._answer(conversation, settings, began)
         except (torch.OutOfMemoryError, MemoryError) as error:
+            self.shelf.clear()
             raise EngineError(
                 "The model ran out of memory: remove a clip, shorten the clips or start a new conversation."
             ) from error
 
-    def prompt(
-        self, conversation: Conversation, settings: Settings, encode: Callable[[Clip], EncodedClip] | None = None
-    ) -> Prompt:
+    def prompt(self, conversation: Conversation, settings: Settings) -> Prompt:
         """What the model is given for a conversation: the one way to it, for answers and for evaluation alike.
 
         Args:
             conversation: Its last turn is the user's, or (for a forced answer) the assistant's.
             settings: System prompt, adapter, and whether measured facts are told.
-            encode: A clip -> its rows; None hears every clip anew. A cache here saves hearing a clip twice.
 
         Raises:
             ConversationError: Nothing was asked.
         """
-        encode = encode or self.encode
         clips = []
         for clip in conversation.clips:
             with self.lens.alone():
-                self.adapters.select(settings.adapter)  # an adapter may reach into the audio tower
-                clips.append(encode(clip))
+                self.adapters.select(settings.adapter)  # an adapter may reach into the ears
+                clips.append(self._heard(clip, settings.adapter))
         beside = rows_beside(self.family, self.loaded, settings.adapter, clips, [conversation.question])
         facts = [in_words(measure(clip.samples)) for clip in conversation.clips] if settings.facts else []
         return build(conversation, clips, self.family, self.loaded.tokenizer, settings.system, beside, facts)
@@ -70,6 +76,16 @@ class Lalm:
     def encode(self, clip: Clip) -> EncodedClip:
         """Rows of one clip."""
         return hear(self.family, self.loaded, clip)
+
+    def _heard(self, clip: Clip, adapter: str | None) -> EncodedClip:
+        """Rows of one clip, heard at most once; to be called under the lens' lock, with the adapter at work."""
+        key = (clip.digest, adapter if self.adapters.in_ears(adapter) else None)
+        if key not in self.heard:
+            encoded = self.encode(clip)
+            if encoded.nbytes > HEARD_BYTES:
+                return encoded
+            self.heard[key] = encoded
+        return self.heard[key]
 
     def observation(self, built: Prompt, settings: Settings, max_keys: int, meter: bool = True) -> Observation:
         """The plan of the lens for a prompt and the answer after it, `max_keys` tokens in all."""
@@ -96,12 +112,31 @@ class Lalm:
         with torch.inference_mode():
             rows = built.embed(loaded.embed_tokens)
             observation = self.observation(built, settings, limit)
-        tokens, first = 0, 0.0
-        for event in decode.steps(loaded, self.lens, self.adapters, rows, observation, settings):
-            now = time.perf_counter()
-            if isinstance(event, Token):
-                tokens, first = tokens + 1, first or now - began
-                yield event
-            else:
-                stats = Stats(len(built.ids), tokens, encoded - began, first or now - began, now - began)
-                yield Done(stats, event.reason)
+        names = built.names
+        memory = self.shelf.take(names, settings.adapter) or self.decoder.memory()
+        answer: list[int] = []
+        first, whole = 0.0, False
+        try:
+            for event in decode.steps(loaded, self.decoder, rows, memory, observation, settings):
+                now = time.perf_counter()
+                if isinstance(event, decode.Written):
+                    answer.append(event.id)
+                    first = first or now - began
+                    yield Token(event.text, event.reading)
+                else:
+                    stats = Stats(len(names), len(answer), encoded - began, first or now - began, now - began)
+                    yield Done(stats, event.reason)
+            whole = True
+        except GeneratorExit:
+            whole = True
+            raise
+        finally:
+            if whole:  # an error may have left layers that hold different rows
+                self._keep([*names, *answer], len(names), memory, settings.adapter, observation)
+
+    def _keep(
+        self, names: Sequence[Hashable], prompt: int, memory: Memory, adapter: str | None, observation: Observation
+    ) -> None:
+        """Puts a memory on the shelf, without what a boost has tainted: the last row of the prompt, and the answer."""
+        memory.crop(min(memory.tokens, prompt - 1) if observation.acts else memory.tokens)
+        self.shelf.put(names[: memory.tokens], adapter, memory)

@@ -6,9 +6,10 @@ Control tokens and line breaks stand at the borders, so the ids are those of the
 compares them with the processor's.
 """
 
+import hashlib
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal
@@ -64,17 +65,35 @@ class Prompt:
     Attributes:
         segments: In order; together they are the prompt.
         clips: Rows and times of each clip, in order of the letters.
+        digests: What tells the content of each.
         beside: What an adapter put there; at most one hint, that of the last question.
     """
 
     segments: tuple[Segment, ...]
     clips: tuple[EncodedClip, ...]
+    digests: tuple[str, ...]
     beside: Beside
 
     @property
     def ids(self) -> list[int]:
         """Token ids, shape (tokens,)."""
         return [token for segment in self.segments for token in segment.ids]
+
+    @property
+    def names(self) -> tuple[Hashable, ...]:
+        """What tells the row of each position, shape (tokens,): equal names, equal rows (`core.reuse`)."""
+        return tuple(name for segment in self.segments for name in self._names(segment))
+
+    def _names(self, segment: Segment) -> Iterator[Hashable]:
+        slot = segment.slot
+        if slot is None:
+            yield from segment.ids
+            return
+        if isinstance(slot, ClipPart):
+            content: Hashable = (self.digests[slot.clip], slot.part)
+        else:
+            content = hashlib.sha256(self.rows(slot).float().cpu().numpy().tobytes()).hexdigest()
+        yield from ((content, row) for row in range(len(segment.ids)))
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -137,7 +156,7 @@ def build(
     rendered = tokenizer.apply_chat_template(
         messages, tokenize=False, add_generation_prompt=conversation.turns[-1].role == "user"
     )
-    blank = Prompt((), tuple(clips), beside)
+    blank = Prompt((), tuple(clips), tuple(clip.digest for clip in conversation.clips), beside)
     counted = [(slot, len(blank.rows(slot))) for slot in slots]
     segments = tuple(_segments(str(rendered), texts, counted, family, tokenizer))
     used = [segment.slot for segment in segments if segment.slot is not None]

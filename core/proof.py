@@ -5,9 +5,7 @@ A model with another attention than the lens knows would show a meter that means
 
 import numpy as np
 import torch
-from transformers import DynamicCache
 
-from core.decode import last_logits
 from core.errors import LoadError
 from core.lalm import Lalm
 from core.types import SAMPLING_RATE_HZ, AttentionReading, Boost, Clip, Conversation, Settings, Turn
@@ -30,18 +28,13 @@ def prove(lalm: Lalm) -> None:
         prompt = lalm.prompt(asked, Settings())
         rows = prompt.embed(lalm.loaded.embed_tokens)
 
-        def stock() -> torch.Tensor:
-            return last_logits(lalm.loaded, rows, DynamicCache())
+        def step(boost: Boost, meter: bool = True) -> tuple[torch.Tensor, AttentionReading | None]:
+            plan = lalm.observation(prompt, Settings(boost=boost), rows.shape[1], meter)
+            return lalm.decoder.step(rows, lalm.decoder.memory(), None, plan)
 
-        def under(boost: Boost) -> tuple[torch.Tensor, AttentionReading | None]:
-            plan = lalm.observation(prompt, Settings(boost=boost), rows.shape[1])
-            with lalm.lens.observed(plan, keys=rows.shape[1]) as probe:
-                logits = stock()
-            return logits, probe.reading()
-
-        before = stock()
-        boosted, reading = under(STRONG)
-        after = stock()
+        before, _ = step(Boost(), meter=False)
+        boosted, reading = step(STRONG)
+        after, _ = step(Boost(), meter=False)
     assert reading is not None, "the meter is on by default"
     sums = torch.tensor(reading.weights).sum(1)
     claims = {

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from tokenizers.decoders import DecodeStream
 from transformers import DynamicCache
 
 from core import decode
+from core.decoder import last_logits
 from core.errors import SettingsError
 from core.evaluation import __main__ as command
 from core.evaluation import readings, report
@@ -44,9 +46,9 @@ def engine(model_type: str = "embedded") -> Lalm:
     if model_type == "embedded":
         torch.manual_seed(2)
         config = LoraConfig(r=4, target_modules=r".*\.(q_proj|v_proj|down_proj)", init_lora_weights=False)
-        get_peft_model(lalm.loaded.model, config, adapter_name="probe")
-        lalm.adapters._keys = {"probe": "probe"}
-        lalm.adapters._selected = "probe"
+        with TemporaryDirectory() as folder:
+            get_peft_model(tiny.embedded().model, config).save_pretrained(folder)
+            lalm.adapters.load("probe", Path(folder))
         lalm.info = replace(lalm.info, adapters=("probe",), default=Settings(adapter="probe"))
     return lalm
 
@@ -69,7 +71,7 @@ def dev(folder: Path) -> Corpus:
 
 def case_of(lalm: Lalm, settings: Settings, choices: Sequence[str] = CHOICES) -> Forced:
     clips = [tiny.noise(1, 0.7), tiny.tone(440, 1.1)]
-    return forced(lalm, clips, "Which clip has the dog?", choices, settings, lalm.encode)
+    return forced(lalm, clips, "Which clip has the dog?", choices, settings)
 
 
 def plainly(lalm: Lalm, case: Forced, settings: Settings) -> list[float]:
@@ -95,7 +97,7 @@ def stepwise(lalm: Lalm, case: Forced, settings: Settings) -> list[float]:
             for token in answer:
                 with lalm.lens.observed(plan, cache.get_seq_length() + rows.shape[1]):
                     lalm.adapters.select(settings.adapter)
-                    logits = decode.last_logits(lalm.loaded, rows, cache)
+                    logits = last_logits(lalm.loaded, rows, cache)
                 total += float(logits.log_softmax(-1)[token])
                 rows = lalm.loaded.embed_tokens([token])[None]
         scores.append(total / len(answer))
@@ -146,7 +148,7 @@ def test_what_the_engine_says_under_a_boost_is_the_likeliest_of_all_first_tokens
 def test_the_answers_tokens_are_those_of_the_whole_conversation() -> None:
     lalm = engine()
     settings, clip = Settings(), tiny.tone(440)
-    case = forced(lalm, [clip], "Which?", CHOICES, settings, lalm.encode)
+    case = forced(lalm, [clip], "Which?", CHOICES, settings)
     for choice, answer in zip(CHOICES, case.answers, strict=True):
         whole = lalm.prompt(Conversation((Turn("user", (clip, "Which?")), Turn("assistant", (choice,)))), settings)
         assert [*case.prompt.ids, *answer] == whole.ids[: len(case.prompt.ids) + len(answer)]
@@ -324,6 +326,6 @@ def test_chat_is_scored_without_the_token_that_ends_it() -> None:
     answers = [("Which clip?", "the dog"), ("Why?", "You are a helpful assistant.")]
     expected = []
     for prompt, answer in answers:
-        case = forced(lalm, (), prompt, (answer,), settings, lalm.encode)
+        case = forced(lalm, (), prompt, (answer,), settings)
         expected += plainly(lalm, Forced(case.prompt, (case.answers[0][:-1],)), settings)
     assert mean_log_probability(lalm, answers, settings) == pytest.approx(np.mean(expected), abs=1e-4)

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import DynamicCache, GraniteForCausalLM
 
-from core.decode import last_logits
+from core.decoder import last_logits
 from core.families.granite_speech import FAMILY, MEL, LogMel
 from core.types import SAMPLING_RATE_HZ
 from tests import tiny

@@ -12,7 +12,8 @@ from safetensors import safe_open
 from transformers import DynamicCache, Gemma4UnifiedForConditionalGeneration, Gemma4UnifiedVisionConfig
 
 from core import prompt
-from core.decode import last_logits, stop_ids
+from core.decode import stop_ids
+from core.decoder import last_logits
 from core.families import FAMILIES, Family, Loaded
 from core.placement import _model_type
 from core.texts import announcement

@@ -65,6 +65,7 @@ def adapter_folder(folder: Path, seed: int) -> str:
 
 
 def said(engine: Lalm, adapter: str | None) -> list[Token]:
+    engine.shelf.clear()  # a fresh run, to compare to the last bit
     events = engine.stream(ASKED, Settings(max_tokens=4, adapter=adapter))
     return [event for event in events if isinstance(event, Token)]
 

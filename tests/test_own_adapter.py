@@ -40,6 +40,7 @@ def bring(model_type: str, checkpoint: Path) -> Path:
 
 def answer(engine: Lalm, adapter: str | None) -> list[Token]:
     """Tokens with their readings."""
+    engine.shelf.clear()  # a fresh run, to compare to the last bit
     settings = Settings(adapter=adapter, max_tokens=8)
     return [event for event in engine.stream(ASKED, settings) if isinstance(event, Token)]
 

@@ -47,6 +47,12 @@ class Heard:
     measures: Measures
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of its tensors."""
+        voice = 0 if self.speech is None else self.speech.timbre.nbytes + self.speech.manner.nbytes
+        return self.pooled.nbytes + self.logits.nbytes + voice
+
+    @property
     def timbre(self) -> torch.Tensor:
         """That of the voice, zeros where none is heard, shape (2 * SPEECH_WIDTH,)."""
         return torch.zeros(2 * SPEECH_WIDTH) if self.speech is None else self.speech.timbre

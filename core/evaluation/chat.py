@@ -56,7 +56,7 @@ def mean_log_probability(lalm: Lalm, answers: Sequence[tuple[str, str]], setting
     """Mean over the answers of the mean over each one's tokens; text alone, so nothing is heard."""
     found = []
     for prompt, answer in answers:
-        case = forced(lalm, (), prompt, (answer,), settings, lalm.encode)
+        case = forced(lalm, (), prompt, (answer,), settings)
         # an answer that the token limit cut has no end of its own: the token that ends it is left out
         found += likelihoods(lalm, Forced(case.prompt, (case.answers[0][:-1],)), settings)[0]
     return sum(found) / len(found)

@@ -4,7 +4,6 @@ import hashlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 
 import numpy as np
 
@@ -12,14 +11,13 @@ from core.errors import LoadError
 from core.evaluation.log import Log, Reading
 from core.evaluation.plan import BoostAt, Plan, default_adapter, settings_of
 from core.evaluation.questions import Arm, known_names, names_of, posed
-from core.evaluation.scoring import Encode, forced, likelihoods
+from core.evaluation.scoring import forced, likelihoods
 from core.lalm import Lalm
 from core.training.corpus import Corpus
 from core.training.gates import Asked, gate_questions, seeded
 from core.training.manifest import read_manifest
 from core.types import SAMPLING_RATE_HZ, Boost, Clip
 
-ENCODED_KEPT = 32
 """Clips whose rows are kept: those of one scene in all its orders, and their silences."""
 
 TELL_SECONDS = 10.0
@@ -42,7 +40,6 @@ def take(lalm: Lalm, plan: Plan, log: Log, tell: Callable[[str], None] | None = 
     tell = tell or (lambda line: print(line, file=sys.stderr, flush=True))
     dev = Corpus.read(plan.corpus, "dev")
     known = known_names(row for row in read_manifest(plan.corpus) if row.split == "train")
-    encode = lru_cache(ENCODED_KEPT)(lalm.encode)
     began, told, kept, readings = time.monotonic(), -TELL_SECONDS, len(log.known), list[Reading]()
     for place, task in enumerate(plan.tasks):
         try:
@@ -51,7 +48,7 @@ def take(lalm: Lalm, plan: Plan, log: Log, tell: Callable[[str], None] | None = 
             tell(f"{task} is left out: {error}")
             continue
         for number, asked in enumerate(questions, start=1):
-            readings += _of_question(lalm, plan, log, encode, task, asked, names_of(asked) <= known)
+            readings += _of_question(lalm, plan, log, task, asked, names_of(asked) <= known)
             seconds = time.monotonic() - began
             if seconds - told >= TELL_SECONDS or number == len(questions):
                 told = seconds
@@ -63,9 +60,7 @@ def take(lalm: Lalm, plan: Plan, log: Log, tell: Callable[[str], None] | None = 
     return readings
 
 
-def _of_question(
-    lalm: Lalm, plan: Plan, log: Log, encode: Encode, task: str, asked: Asked, seen: bool
-) -> Iterator[Reading]:
+def _of_question(lalm: Lalm, plan: Plan, log: Log, task: str, asked: Asked, seen: bool) -> Iterator[Reading]:
     for arm, adapter, boosts in cells(lalm, plan):
         put = posed(asked, arm)
         if put is None:
@@ -75,7 +70,7 @@ def _of_question(
         missing = [boost for boost in boosts if (*known, str(boost or "")) not in log.known]
         if missing:
             settings = settings_of(lalm, adapter)
-            case = forced(lalm, clips, exchange.question, exchange.choices, settings, encode)
+            case = forced(lalm, clips, exchange.question, exchange.choices, settings)
             boosts_missing = [boost.boost(lalm.lens.depth) if boost else Boost() for boost in missing]
             scores = likelihoods(lalm, case, settings, boosts_missing)
             for boost, found in zip(missing, scores, strict=True):
@@ -111,5 +106,5 @@ def header(lalm: Lalm) -> dict[str, object]:
     made: list[float] = []
     for adapter in ("on", "off") if lalm.info.adapters else ("off",):
         settings = settings_of(lalm, adapter)
-        made += likelihoods(lalm, forced(lalm, clips, "Which?", ("A", "B"), settings, lalm.encode), settings)[0]
+        made += likelihoods(lalm, forced(lalm, clips, "Which?", ("A", "B"), settings), settings)[0]
     return {"model": lalm.info.name, "system": lalm.info.default.system, "noise": made}

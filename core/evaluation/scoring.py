@@ -4,21 +4,18 @@ An answer is scored by the mean log-probability of its tokens and of the token t
 not at a disadvantage. The prompt is the engine's own (`Lalm.prompt`), pair tokens of the adapter included.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import torch
 from torch.nn.functional import linear
 
-from core.decode import finished
+from core.decoder import finished
 from core.evaluation.packing import BoostedRows, Layout
-from core.families.family import EncodedClip
 from core.lalm import Lalm
 from core.prompt import Prompt
 from core.types import Boost, Clip, Conversation, Settings, Turn
-
-Encode = Callable[[Clip], EncodedClip]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +31,7 @@ class Forced:
     answers: tuple[tuple[int, ...], ...]
 
 
-def forced(
-    lalm: Lalm, clips: Sequence[Clip], question: str, answers: Sequence[str], settings: Settings, encode: Encode
-) -> Forced:
+def forced(lalm: Lalm, clips: Sequence[Clip], question: str, answers: Sequence[str], settings: Settings) -> Forced:
     """A question about clips with its admissible answers, as the app would ask it.
 
     Args:
@@ -45,11 +40,10 @@ def forced(
         question: The words.
         answers: Each as the model would have to write it.
         settings: System prompt and adapter.
-        encode: A clip -> its rows: `Lalm.encode` or a cache before it.
     """
     asked = Turn("user", (*clips, question))
     ids = tuple(answer_ids(lalm, answer, settings) for answer in answers)
-    return Forced(lalm.prompt(Conversation((asked,)), settings, encode), ids)
+    return Forced(lalm.prompt(Conversation((asked,)), settings), ids)
 
 
 def answer_ids(lalm: Lalm, answer: str, settings: Settings) -> tuple[int, ...]:

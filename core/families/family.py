@@ -33,6 +33,11 @@ class EncodedClip:
     heard: Any = None
     parts: tuple[int, ...] = ()
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes it takes."""
+        return self.rows.nbytes + self.seconds.nbytes + getattr(self.heard, "nbytes", 0)
+
     def part_rows(self) -> tuple[Tensor, ...]:
         """The rows part by part, each (tokens, hidden)."""
         return self.rows.split(list(self.parts)) if self.parts else (self.rows,)

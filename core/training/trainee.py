@@ -10,7 +10,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div
 
-from core.decode import finished
+from core.decoder import finished
 from core.embedded.ears import Heard
 from core.embedded.speech import Speech
 from core.errors import LoadError
