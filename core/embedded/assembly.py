@@ -36,12 +36,27 @@ Assembled = tuple[LlamaForCausalLM, PreTrainedTokenizerBase, Ears, Joiner]
 
 
 def load_embedded(progress: parts.Progress = print, dtype: torch.dtype = torch.bfloat16) -> Assembled:
-    """The shipped model, from the cache where it is there already.
+    """The shipped model.
 
     Raises:
         LoadError: A part cannot be had, or the learnt weights are missing.
     """
     disable_progress_bar()  # a third of a second needs none
+    folder = assembled(progress)
+    model = LlamaForCausalLM.from_pretrained(folder, dtype=dtype)
+    joiner = Joiner(model.config.hidden_size)
+    joiner.load_state_dict(load_file(folder / "joiner.safetensors"))
+    event = EventEar((folder / "event.onnx").read_bytes(), load_file(folder / "event.safetensors"))
+    ears = Ears(_speech_ear(progress), event)
+    return model.eval(), AutoTokenizer.from_pretrained(folder), ears, joiner.to(dtype).eval()
+
+
+def assembled(progress: parts.Progress = print) -> Path:
+    """The folder of the shipped model in the cache, put together where it is not there yet.
+
+    Raises:
+        LoadError: A part cannot be had, or the learnt weights are missing.
+    """
     folder = parts.cache_folder() / f"embedded-{_fingerprint()}"
     if not (folder / "config.json").exists():
         fetched = {part: parts.unpacked(part, progress) for part in parts.PARTS}
@@ -51,12 +66,7 @@ def load_embedded(progress: parts.Progress = print, dtype: torch.dtype = torch.b
             _assemble(fetched, Path(beside) / "ready")
             shutil.rmtree(folder, ignore_errors=True)
             (Path(beside) / "ready").rename(folder)
-    model = LlamaForCausalLM.from_pretrained(folder, dtype=dtype)
-    joiner = Joiner(model.config.hidden_size)
-    joiner.load_state_dict(load_file(folder / "joiner.safetensors"))
-    event = EventEar((folder / "event.onnx").read_bytes(), load_file(folder / "event.safetensors"))
-    ears = Ears(_speech_ear(progress), event)
-    return model.eval(), AutoTokenizer.from_pretrained(folder), ears, joiner.to(dtype).eval()
+    return folder
 
 
 def untrained() -> Assembled:
