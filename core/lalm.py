@@ -26,11 +26,21 @@ HEARD_BYTES = 256 * 2**20
 class Lalm:
     """Large audio language model, ready to answer."""
 
-    def __init__(self, loaded: Loaded, family: Family, info: EngineInfo, adapters: Adapters):
-        """Args: loaded: the model; family: how it hears; info: what the app shows; adapters: of the model."""
+    def __init__(
+        self, loaded: Loaded, family: Family, info: EngineInfo, adapters: Adapters, decoder: Decoder | None = None
+    ):
+        """A model with its decoder.
+
+        Args:
+            loaded: The model.
+            family: How it hears.
+            info: What the app shows.
+            adapters: Of the model.
+            decoder: Runs the text backbone; torch does where None.
+        """
         self.loaded, self.family, self.info, self.adapters = loaded, family, info, adapters
         self.lens = Lens(loaded.model)
-        self.decoder: Decoder = TorchDecoder(loaded, self.lens, adapters)
+        self.decoder = decoder or TorchDecoder(loaded, self.lens, adapters)
         self.shelf = Shelf(info.context_tokens)
         self.heard: LRUCache[tuple[str, str | None], EncodedClip] = LRUCache(HEARD_BYTES, lambda clip: clip.nbytes)
 

@@ -44,7 +44,8 @@ def load(
     placement = place(model, precision)
     family, loaded = placement.family, open_model(placement, progress)
     ready = Adapters(loaded.model)
-    for name, folder in _adapters(placement, adapters).items():
+    folders = _adapters(placement, adapters)
+    for name, folder in folders.items():
         ready.load(name, folder)
         if family.load_beside is not None:
             family.load_beside(loaded, name, folder)
@@ -60,7 +61,8 @@ def load(
         context_tokens=family.context_tokens,
         default=Settings(adapter=next(iter(ready.names), None)),
     )
-    lalm = Lalm(loaded, family, info, ready)
+    fast = family.fast_decoder if placement.precision == "int8" else None
+    lalm = Lalm(loaded, family, info, ready, None if fast is None else fast(folders, progress))
     prove(lalm)
     return lalm
 

@@ -87,9 +87,9 @@ def _best(precision: str) -> Placement:
 
 
 def _built_in(precision: str, reason: str) -> Placement:
-    if precision not in ("auto", "bf16"):
-        raise LoadError(f"The embedded model is small and comes in bf16 only: leave out --precision {precision}.")
-    return Placement("embedded", FAMILIES["embedded"], "cpu", "bf16", reason)
+    if precision == "nf4":
+        raise LoadError("The embedded model is small and comes in int8 and bf16: leave out --precision nf4.")
+    return Placement("embedded", FAMILIES["embedded"], "cpu", "int8" if precision == "auto" else precision, reason)
 
 
 def _reason(needed: Footprint, chosen: str, device: str, free_gib: float) -> str:

@@ -1,6 +1,6 @@
 """The built-in model: SmolLM2 with the ears of `core.embedded` (docs/embedded.md)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,13 +8,14 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
-from core.embedded.assembly import load_embedded
+from core.embedded.assembly import assembled, load_embedded
 from core.embedded.comparer import Comparer
 from core.embedded.ears import Ears, Heard
 from core.embedded.joiner import Joiner, token_seconds
 from core.embedded.pairs import beyond_each, only_rows
+from core.embedded.onnx_decoder import OnnxDecoder
 from core.embedded.parts import Progress
 from core.embedded.question import Likeness
 from core.errors import LoadError, first_line
@@ -111,6 +112,18 @@ def load_beside(loaded: Loaded, adapter: str, folder: Path) -> None:
     loaded.hearing.comparers[adapter] = comparer.eval()
 
 
+def fast_decoder(adapters: Mapping[str, Path], progress: Progress) -> OnnxDecoder:
+    """The language model in int8 by ONNX Runtime, exported into the cache once for every adapter."""
+    folder = assembled(progress)
+
+    def bare() -> LlamaForCausalLM:
+        progress("Quantising the language model, once ...")
+        model: LlamaForCausalLM = LlamaForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
+        return model
+
+    return OnnxDecoder.of(bare, LlamaConfig.from_pretrained(folder), adapters, folder, torch.get_num_threads())
+
+
 def load(_checkpoint: str, progress: Progress = print) -> Loaded:
     """The assembled model; parts are fetched and cached on first use."""
     model, tokenizer, ears, joiner = load_embedded(progress)
@@ -126,6 +139,7 @@ FAMILY = Family(
     encode=encode,
     load=load,
     context_tokens=8192,
+    fast_decoder=fast_decoder,
     load_beside=load_beside,
     beside=beside,
 )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,6 +13,9 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from core.types import SAMPLING_RATE_HZ, Clip
+
+if TYPE_CHECKING:  # `core.decoder` runs what is loaded here
+    from core.decoder import Decoder
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +103,8 @@ class Family:
         own_adapter: The folder inside a checkpoint that holds the LoRA it was trained with, "" being the checkpoint's
             own; None in a family whose checkpoints bring none.
         prefix: Of the tensors' names that are loaded, where a checkpoint holds other models too.
+        fast_decoder: A faster decoder than torch's, in int8: folders of the adapters that are loaded, and what is told of
+            the progress -> the decoder. None where there is none.
         load_beside: Reads what an adapter's folder holds beside its LoRA, under the adapter's name; None where adapters
             are LoRA alone.
         beside: An adapter's name, clips, and questions about them -> the rows it puts beside them.
@@ -116,6 +121,7 @@ class Family:
     longest_seconds: float | None = None
     own_adapter: str | None = None
     prefix: str = ""
+    fast_decoder: "Callable[[Mapping[str, Path], Callable[[str], None]], Decoder] | None" = None
     load_beside: Callable[[Loaded, str, Path], None] | None = None
     beside: Callable[[Loaded, str, Sequence[EncodedClip], Sequence[str]], Beside] | None = None
 
