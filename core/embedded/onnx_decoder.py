@@ -18,7 +18,7 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from core.attention import reading_of
-from core.embedded.onnx_graph import Activations, body_graph, head_graph
+from core.embedded.onnx_graph import Activations, body_graph, head_graph, key_sizes
 from core.observation import Observation
 from core.types import AttentionReading
 
@@ -38,9 +38,9 @@ class Memory:
     def __init__(self, config: LlamaConfig):
         """Args: config: of the model."""
         self.tokens = 0
-        head_dim = config.head_dim or config.hidden_size // config.num_attention_heads
-        # keys and values of each layer, (2 * layers, capacity, key heads, head size)
-        self._buffer = np.zeros((2 * config.num_hidden_layers, 0, config.num_key_value_heads, head_dim), np.float32)
+        kv_heads, head_dim = key_sizes(config)
+        # keys and values of each layer, (2 * layers, capacity, key heads, 1, head size)
+        self._buffer = np.zeros((2 * config.num_hidden_layers, 0, kv_heads, 1, head_dim), np.float32)
         self._bound: dict[str | None, _Bound] = {}
 
     @property
@@ -82,15 +82,15 @@ class _Bound:
 
     def __init__(self, session: onnxruntime.InferenceSession, buffer: NDArray[np.float32], rows: int, room: int):
         shapes = {value.name: value.shape for value in (*session.get_inputs(), *session.get_outputs())}
-        hidden, (stacked, group, _) = shapes["rows"][2], shapes["applied"]
+        hidden, read = shapes["rows"][2], shapes["applied"][:3]
         self.rows = np.zeros((1, rows, hidden), np.float32)
         self.positions = np.zeros((rows, 1), np.int64)
-        self.mask = np.zeros((1, rows * group, room), np.float32)
+        self.mask = np.zeros((rows, room), np.float32)
         self.boosted = np.zeros(len(buffer) // 2, np.bool_)
         self.relative, self.absolute, self.added = (np.zeros(room, np.float32) for _ in range(3))
         self.by_target, self.logit = np.zeros((), np.bool_), np.zeros((), np.float32)
         self.hidden = np.zeros((1, 1, hidden), np.float32)
-        self.applied, self.natural = (np.zeros((stacked, group, room), np.float32) for _ in range(2))
+        self.applied, self.natural = (np.zeros((*read, room), np.float32) for _ in range(2))
         self.session, self.binding, self._buffer = session, session.io_binding(), buffer
         inputs = ("rows", "positions", "mask", "boosted", "relative", "absolute", "added", "by_target", "logit")
         for name in inputs:
@@ -108,12 +108,9 @@ class _Bound:
 
     def run(self, rows: Tensor, start: int) -> None:
         """Feeds rows (n, hidden) that follow `start` others."""
-        count = len(rows)
         self.rows[0] = rows.detach().float().numpy()
-        own = np.arange(start, start + count)
-        self.positions[:, 0] = own
-        behind = np.arange(self.mask.shape[2]) > own[:, None]
-        self.mask[0] = np.where(np.repeat(behind, self.mask.shape[1] // count, 0), -np.inf, 0)
+        self.positions[:, 0] = np.arange(start, start + len(rows))
+        self.mask[:] = np.where(np.arange(self.mask.shape[1]) > self.positions, -np.inf, 0)
         self.session.run_with_iobinding(self.binding)
 
     def boost(self, observation: Observation | None) -> range:

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
-BLOCK = 64
+BLOCK = 32
 """Weights in a row that share a scale. An activation has a scale for every as many values."""
 ZERO = 128
 """The code of a weight of 0: MatMulNBits' default for 8 bits."""
@@ -24,6 +24,9 @@ ZERO = 128
 Activations = Literal["int8", "float32"]
 """What the matrix products make of their inputs: `int8` is fast, `float32` exact and slow, for comparison."""
 ACCURACY_LEVEL: dict[Activations, int] = {"int8": 4, "float32": 1}
+
+Shape = tuple[str, list[int | str]]
+"""Name of a tensor, and its sizes: numbers, or names of what varies."""
 
 MICROSOFT = "com.microsoft"
 IR_VERSION = 10
@@ -58,13 +61,13 @@ def body_graph(model: LlamaForCausalLM, activations: Activations = "int8") -> on
 
     Inputs:
         rows (1, n, hidden); positions (n, 1) int64, where in the room these rows go;
-        mask (1, n * heads of a group, T): 0, or -inf where a row may not look (and behind the last key);
-        key0, value0, ... (T, key heads, head size): the room; bind each to the output of the same number, in place;
+        mask (n, T): 0, or -inf where a row may not look, and behind the last key;
+        key0, value0, ... (T, key heads, 1, head size): the room; bind each to the output of the same number, in place;
         boosted (layers,) bool, and of the boost: relative, absolute, added (T,), by_target () bool, logit ().
 
     Outputs:
         hidden (1, 1, hidden) of the last row, after the final norm;
-        applied and natural (layers * key heads, heads of a group, T): the last row's weights, with and without the
+        applied and natural (layers * key heads, heads of a group, 1, T): the last row's weights, with and without the
         layer's boost; and the room with this call's keys and values.
 
     The boost acts on every row fed: a prompt's last row is fed by itself. A score becomes
@@ -75,7 +78,7 @@ def body_graph(model: LlamaForCausalLM, activations: Activations = "int8") -> on
     assert isinstance(config, LlamaConfig) and config.hidden_act == "silu", "the graph is a plain Llama"
     assert not config.attention_bias and not config.mlp_bias, "the graph has no biases"
     graph = _Graph(activations)
-    heads, kv_heads, head_dim = config.num_attention_heads, config.num_key_value_heads, _head_dim(config)
+    heads, (kv_heads, head_dim) = config.num_attention_heads, key_sizes(config)
     group, wide, narrow = heads // kv_heads, heads * head_dim, kv_heads * head_dim
     decoder = model.model
 
@@ -87,15 +90,13 @@ def body_graph(model: LlamaForCausalLM, activations: Activations = "int8") -> on
     graph.constant("split_q_k", torch.tensor([wide, narrow]))
     graph.constant("split_gate_up", torch.tensor([config.intermediate_size] * 2))
     graph.constant("by_token", torch.tensor([-1, kv_heads, group, head_dim]))
-    graph.constant("by_head", torch.tensor([kv_heads, -1, head_dim]))
-    graph.constant("by_head_and_token", torch.tensor([kv_heads, -1, group, head_dim]))
     graph.constant("as_row", torch.tensor([1, -1, wide]))
-    graph.constant("as_keys", torch.tensor([-1, kv_heads, head_dim]))
+    graph.constant("as_keys", torch.tensor([-1, kv_heads, 1, head_dim]))
     graph.constant("one_row", torch.tensor([1, -1]))
-    graph.constant("last_group", torch.tensor([-group]))
     graph.constant("last", torch.tensor([-1]))
     graph.constant("end", torch.tensor([2**31 - 1]))
     graph.constant("axis_1", torch.tensor([1]))
+    graph.constant("axis_2", torch.tensor([2]))
     graph.constant("axis_last", torch.tensor([-1]))
     graph.constant("never", torch.tensor(-torch.inf))
     graph.constant("nothing", torch.tensor(0.0))
@@ -120,18 +121,17 @@ def body_graph(model: LlamaForCausalLM, activations: Activations = "int8") -> on
         for name, fresh in (("key", key), ("value", value)):
             fresh = graph.node("Reshape", fresh, "as_keys")
             graph.append("ScatterND", [f"{name}{index}", "positions", fresh], [f"{name}{index}_out"])
-        # heads that share a key head are one matrix product: (key heads, rows * heads of a group, head size)
-        query = graph.node("Transpose", graph.node("Reshape", query, "by_token"), perm=[1, 0, 2, 3])
-        query = graph.node("Reshape", query, "by_head")
+        # (key heads, heads of a group, rows, head size): heads of a group share a key head by broadcasting
+        query = graph.node("Transpose", graph.node("Reshape", query, "by_token"), perm=[1, 2, 0, 3])
         scores = graph.node("FusedMatMul", query, f"key{index}_out", domain=MICROSOFT, transB=1, transBatchB=1)
         masked = graph.node("Add", scores, "mask")
         weights, before = graph.nodes(
             "If", [flags[index]], 2, then_branch=_boosted(scores, masked), else_branch=_plain(masked)
         )
-        applied.append(graph.node("Slice", weights, "last_group", "end", "axis_1"))
+        applied.append(graph.node("Slice", weights, "last", "end", "axis_2"))
         natural.append(before)
         mixed = graph.node("FusedMatMul", weights, f"value{index}_out", domain=MICROSOFT, transBatchB=1)
-        mixed = graph.node("Transpose", graph.node("Reshape", mixed, "by_head_and_token"), perm=[1, 0, 2, 3])
+        mixed = graph.node("Transpose", mixed, perm=[2, 0, 1, 3])
         delta = graph.linear(graph.node("Reshape", mixed, "as_row"), attention.o_proj.weight)
 
         normed, residual = graph.norm(residual, delta, layer.post_attention_layernorm)
@@ -146,11 +146,13 @@ def body_graph(model: LlamaForCausalLM, activations: Activations = "int8") -> on
     graph.append("Concat", natural, ["natural"], axis=0)
 
     layers = range(config.num_hidden_layers)
-    room = [(f"{name}{index}", ["T", kv_heads, head_dim]) for index in layers for name in ("key", "value")]
-    read = [kv_heads * len(layers), group, "T"]
-    inputs = [("rows", [1, "n", config.hidden_size]), ("mask", [1, "m", "T"]), ("logit", []), *room]
+    room: list[Shape] = [
+        (f"{name}{index}", ["T", kv_heads, 1, head_dim]) for index in layers for name in ("key", "value")
+    ]
+    read: list[int | str] = [kv_heads * len(layers), group, 1, "T"]
+    inputs: list[Shape] = [("rows", [1, "n", config.hidden_size]), ("mask", ["n", "T"]), ("logit", []), *room]
     inputs += [(name, ["T"]) for name in ("relative", "absolute", "added")]
-    outputs = [("hidden", [1, 1, config.hidden_size]), ("applied", read), ("natural", read)]
+    outputs: list[Shape] = [("hidden", [1, 1, config.hidden_size]), ("applied", read), ("natural", read)]
     outputs += [(f"{name}_out", shape) for name, shape in room]
     others = [
         helper.make_tensor_value_info("positions", TensorProto.INT64, ["n", 1]),
@@ -170,12 +172,13 @@ def head_graph(model: LlamaForCausalLM, activations: Activations = "int8") -> on
     )
 
 
-def _head_dim(config: LlamaConfig) -> int:
-    head_dim: int | None = config.head_dim
-    return head_dim or config.hidden_size // config.num_attention_heads
+def key_sizes(config: LlamaConfig) -> tuple[int, int]:
+    """Number of key heads, and size of a head."""
+    heads = config.num_attention_heads
+    return config.num_key_value_heads or heads, config.head_dim or config.hidden_size // heads
 
 
-def _floats(shapes: Sequence[tuple[str, Sequence[int | str]]]) -> list[onnx.ValueInfoProto]:
+def _floats(shapes: Sequence[Shape]) -> list[onnx.ValueInfoProto]:
     return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes]
 
 
@@ -251,7 +254,7 @@ def _plain(masked: str) -> onnx.GraphProto:
     """Weights without a boost, and those of the last row again."""
     branch = _Graph(prefix=f"{masked}_plain_")
     weights = branch.node("Softmax", masked, axis=-1)
-    return branch.branch(weights, branch.node("Slice", weights, "last_group", "end", "axis_1"))
+    return branch.branch(weights, branch.node("Slice", weights, "last", "end", "axis_2"))
 
 
 def _boosted(scores: str, masked: str) -> onnx.GraphProto:
@@ -262,7 +265,7 @@ def _boosted(scores: str, masked: str) -> onnx.GraphProto:
     )
     natural = branch.node("Softmax", masked, axis=-1)
     weights = branch.node("Softmax", applied, axis=-1)
-    return branch.branch(weights, branch.node("Slice", natural, "last_group", "end", "axis_1"))
+    return branch.branch(weights, branch.node("Slice", natural, "last", "end", "axis_2"))
 
 
 def _by_formula(scores: str, masked: str) -> onnx.GraphProto:
