@@ -36,7 +36,7 @@ def main() -> None:
     arguments = parser.parse_args()
     model, tokenizer, *_ = load_embedded(progress=lambda line: None)
     folder, adapter = Path(model.name_or_path), WEIGHTS / ADAPTER
-    decoder = OnnxDecoder.of(model, {ADAPTER: adapter}, folder, torch.get_num_threads())
+    decoder = OnnxDecoder.of(lambda: model, model.config, {ADAPTER: adapter}, folder, torch.get_num_threads())
     texts = {
         "documents": documents(tokenizer, arguments.documents, arguments.tokens),
         "answers": answers(model, tokenizer, arguments.answers, arguments.tokens),

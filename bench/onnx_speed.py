@@ -46,7 +46,9 @@ def main() -> None:
     arguments = parser.parse_args()
     model, *_ = load_embedded(progress=lambda line: None)
     decoders = {
-        threads: OnnxDecoder.of(model, {ADAPTER: WEIGHTS / ADAPTER}, Path(model.name_or_path), threads)
+        threads: OnnxDecoder.of(
+            lambda: model, model.config, {ADAPTER: WEIGHTS / ADAPTER}, Path(model.name_or_path), threads
+        )
         for threads in arguments.threads
     }
     adapters, lens = Adapters(model), Lens(model)

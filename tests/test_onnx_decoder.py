@@ -75,12 +75,14 @@ def adapter(model: LlamaForCausalLM, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="module")
 def exact(model: LlamaForCausalLM, adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> OnnxDecoder:
     """Its products do not round their inputs: what it does otherwise can be compared to the last digits."""
-    return OnnxDecoder.of(model, {ADAPTER: adapter}, tmp_path_factory.mktemp("exact"), 1, "float32")
+    return OnnxDecoder.of(
+        lambda: model, model.config, {ADAPTER: adapter}, tmp_path_factory.mktemp("exact"), 1, "float32"
+    )
 
 
 @pytest.fixture(scope="module")
 def int8(model: LlamaForCausalLM, adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> OnnxDecoder:
-    return OnnxDecoder.of(model, {ADAPTER: adapter}, tmp_path_factory.mktemp("int8"), 1)
+    return OnnxDecoder.of(lambda: model, model.config, {ADAPTER: adapter}, tmp_path_factory.mktemp("int8"), 1)
 
 
 def apart(one: AttentionReading | None, other: AttentionReading | None) -> float:
@@ -118,7 +120,7 @@ def test_every_boost_is_the_lens(
 
 @pytest.mark.parametrize("boost", BOOSTS, ids=lambda boost: boost.method)
 def test_blocks_that_are_filled_up_count_for_nothing(boost: Boost, tmp_path: Path) -> None:
-    decoder = OnnxDecoder.of(wide(), {}, tmp_path, 1, "float32")
+    decoder = OnnxDecoder.of(wide, wide().config, {}, tmp_path, 1, "float32")
     assert max(differences(decoder, oracle(wide(), "float32"), boost)) < 1e-3
 
 
@@ -180,7 +182,7 @@ def test_the_meter_changes_no_logit(int8: OnnxDecoder, model: LlamaForCausalLM, 
 
 
 def test_off_is_the_bare_model_exactly(int8: OnnxDecoder, model: LlamaForCausalLM, tmp_path: Path) -> None:
-    bare = OnnxDecoder.of(model, {}, tmp_path, 1)
+    bare = OnnxDecoder.of(lambda: model, model.config, {}, tmp_path, 1)
     rows, plan = model.get_input_embeddings()(prompt_ids()), planned(BOOSTS[1])
     wanted = bare.step(rows, bare.memory(), None, plan)
     before, on, after = (int8.step(rows, int8.memory(), name, plan) for name in (None, ADAPTER, None))
@@ -264,11 +266,11 @@ def test_an_export_cut_short_is_not_loaded(
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(onnx, "save", cut)
-        OnnxDecoder.of(model, {}, tmp_path, 1)
+        OnnxDecoder.of(lambda: model, model.config, {}, tmp_path, 1)
     assert list(tmp_path.iterdir()) == []
-    OnnxDecoder.of(model, {}, tmp_path, 1)
+    OnnxDecoder.of(lambda: model, model.config, {}, tmp_path, 1)
     monkeypatch.setattr(onnx, "save", cut)  # the second time nothing is exported
-    decoder = OnnxDecoder.of(model, {}, tmp_path, 1)
+    decoder = OnnxDecoder.of(lambda: model, model.config, {}, tmp_path, 1)
     assert decoder.step(torch.randn(1, 3, 32), decoder.memory(), None, planned_nothing())[0].isfinite().all()
 
 
@@ -303,7 +305,7 @@ def test_the_shipped_model_is_the_lens_on_its_dequantised_weights(
     shipped: LlamaForCausalLM, name: str | None, tmp_path: Path
 ) -> None:
     adapters = {"discriminative": WEIGHTS / "discriminative"} if name else {}
-    decoder = OnnxDecoder.of(shipped, adapters, tmp_path, 1, "float32")
+    decoder = OnnxDecoder.of(lambda: shipped, shipped.config, adapters, tmp_path, 1, "float32")
     whole = merged(shipped, adapters[name]) if name else shipped
     for boost in (BOOSTS[1], BOOSTS[5]):
         assert max(differences(decoder, oracle(whole, "float32"), boost, name)) < 1e-3

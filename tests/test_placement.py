@@ -18,10 +18,14 @@ from core.placement import PRECISIONS, place
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize("precision", ["int8", "nf4"])
-def test_the_embedded_model_comes_in_one_precision(precision: str) -> None:
-    with pytest.raises(LoadError, match="bf16 only"):
-        place("embedded", precision)
+def test_the_embedded_model_comes_in_two_precisions() -> None:
+    assert [place("embedded", precision).precision for precision in ("auto", "int8", "bf16")] == [
+        "int8",
+        "int8",
+        "bf16",
+    ]
+    with pytest.raises(LoadError, match="int8 and bf16"):
+        place("embedded", "nf4")
 
 
 def test_an_unknown_precision_names_the_known_ones() -> None:
@@ -109,7 +113,7 @@ def rows_of_the_docs() -> list[tuple[float, str, str]]:
 def test_the_docs_say_what_is_taken_at_which_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = rows_of_the_docs()
     assert len(rows) >= 4
-    for (gib, name, precision), (_, *below) in zip(rows, [*rows[1:], (0.0, "embedded", "bf16")], strict=True):
+    for (gib, name, precision), (_, *below) in zip(rows, [*rows[1:], (0.0, "embedded", "int8")], strict=True):
         with_gpu(monkeypatch, gib + 0.05)
         found = place("auto")
         assert (found.model, found.precision) == (name, precision)
@@ -139,5 +143,5 @@ def test_a_precision_the_built_in_model_has_not_is_refused_where_it_would_be_tak
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(placement, "free_memory", lambda: ("cpu", 500.0))
-    with pytest.raises(LoadError, match="bf16 only"):
+    with pytest.raises(LoadError, match="int8 and bf16"):
         place("auto", "nf4")

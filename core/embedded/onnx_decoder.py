@@ -7,6 +7,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -22,13 +23,16 @@ from core.embedded.onnx_graph import Activations, body_graph, head_graph, key_si
 from core.observation import Observation
 from core.types import AttentionReading
 
+if TYPE_CHECKING:  # `core.decoder` imports the families, and those this
+    from core.decoder import Memory
+
 FILL_TOKENS = 128
 """Rows of a prompt that go through the graph at once: their scores stay small."""
 ROOM_STEP_TOKENS = 64
 """The room that the graph sees grows by as much, so that most steps find their buffers bound already."""
 
 
-class Memory:
+class OnnxMemory:
     """Keys and values of one conversation, for one thread at a time.
 
     Attributes:
@@ -156,7 +160,8 @@ class OnnxDecoder:
     @classmethod
     def of(
         cls,
-        model: LlamaForCausalLM,
+        bare: Callable[[], LlamaForCausalLM],
+        config: LlamaConfig,
         adapters: Mapping[str, Path],
         folder: Path,
         threads: int,
@@ -165,28 +170,29 @@ class OnnxDecoder:
         """Exports what is not in `folder` yet, then opens it.
 
         Args:
-            model: The bare model: no adapter has been loaded into it.
+            bare: Gives the model without adapters; called where something is to be exported.
+            config: Of the model.
             adapters: PEFT folders by name; each is merged into a copy of the model before that is quantised.
             folder: Cache of this model and this code: whoever calls names it by the fingerprint of both.
             threads: Of each product of matrices.
             activations: See `core.embedded.onnx_graph`.
         """
-        head = _cached(folder / f"head-{activations}.onnx", lambda: head_graph(model, activations))
+        head = _cached(folder / f"head-{activations}.onnx", lambda: head_graph(bare(), activations))
         bodies: dict[str | None, Path] = {
-            None: _cached(folder / f"body-{activations}.onnx", lambda: body_graph(model, activations))
+            None: _cached(folder / f"body-{activations}.onnx", lambda: body_graph(bare(), activations))
         }
         for name, adapter in adapters.items():
             file = folder / f"body-{activations}-{_digest(adapter)}.onnx"
-            bodies[name] = _cached(file, lambda adapter=adapter: body_graph(merged(model, adapter), activations))  # type: ignore[misc]
-        return cls(model.config, head, bodies, threads)
+            bodies[name] = _cached(file, lambda adapter=adapter: body_graph(merged(bare(), adapter), activations))  # type: ignore[misc]
+        return cls(config, head, bodies, threads)
 
-    def memory(self) -> Memory:
+    def memory(self) -> OnnxMemory:
         """A fresh memory."""
-        return Memory(self.config)
+        return OnnxMemory(self.config)
 
     @torch.inference_mode()
     def step(
-        self, rows: Tensor, memory: Memory, adapter: str | None, observation: Observation
+        self, rows: Tensor, memory: "Memory", adapter: str | None, observation: Observation
     ) -> tuple[Tensor, AttentionReading | None]:
         """Feeds rows and remembers them.
 
@@ -201,6 +207,7 @@ class OnnxDecoder:
         Returns:
             Logits of the last position, fp32 of shape (vocabulary,), and its reading where the observation has a meter.
         """
+        assert isinstance(memory, OnnxMemory), "the memory of another decoder"
         total = memory.tokens + rows.shape[1]
         assert observation.prompt_tokens <= total <= observation.max_keys, f"{total} keys do not fit the observation"
         assert total <= self.config.max_position_embeddings, f"{total} tokens are more than the model's context"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -14,8 +15,8 @@ from core.embedded.assembly import assembled, load_embedded
 from core.embedded.comparer import Comparer
 from core.embedded.ears import Ears, Heard
 from core.embedded.joiner import Joiner, token_seconds
-from core.embedded.pairs import beyond_each, only_rows
 from core.embedded.onnx_decoder import OnnxDecoder
+from core.embedded.pairs import beyond_each, only_rows
 from core.embedded.parts import Progress
 from core.embedded.question import Likeness
 from core.errors import LoadError, first_line
@@ -116,6 +117,7 @@ def fast_decoder(adapters: Mapping[str, Path], progress: Progress) -> OnnxDecode
     """The language model in int8 by ONNX Runtime, exported into the cache once for every adapter."""
     folder = assembled(progress)
 
+    @cache
     def bare() -> LlamaForCausalLM:
         progress("Quantising the language model, once ...")
         model: LlamaForCausalLM = LlamaForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)

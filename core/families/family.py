@@ -103,8 +103,8 @@ class Family:
         own_adapter: The folder inside a checkpoint that holds the LoRA it was trained with, "" being the checkpoint's
             own; None in a family whose checkpoints bring none.
         prefix: Of the tensors' names that are loaded, where a checkpoint holds other models too.
-        fast_decoder: A faster decoder than torch's, in int8: folders of the adapters that are loaded, and what is told of
-            the progress -> the decoder. None where there is none.
+        fast_decoder: Folders of the adapters that are loaded, and what is told of the progress -> a decoder in int8,
+            faster than torch's; None where there is none.
         load_beside: Reads what an adapter's folder holds beside its LoRA, under the adapter's name; None where adapters
             are LoRA alone.
         beside: An adapter's name, clips, and questions about them -> the rows it puts beside them.
