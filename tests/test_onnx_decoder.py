@@ -170,6 +170,19 @@ def test_it_does_not_matter_how_rows_are_divided(
 
 
 @pytest.mark.parametrize("boost", BOOSTS, ids=lambda boost: boost.method)
+def test_only_the_last_of_two_rows_is_boosted(exact: OnnxDecoder, model: LlamaForCausalLM, boost: Boost) -> None:
+    rows = torch.randn(1, PROMPT + 4, 32, generator=torch.Generator().manual_seed(5))
+    plan, memory, cache = planned(boost), exact.memory(), DynamicCache(config=model.config)
+    reference = oracle(model, "float32")
+    lens = Lens(reference)
+    for start, stop in ((0, PROMPT), (PROMPT, PROMPT + 1), (PROMPT + 1, PROMPT + 3), (PROMPT + 3, PROMPT + 4)):
+        logits, reading = exact.step(rows[:, start:stop], memory, None, plan)
+        with torch.no_grad(), lens.observed(plan, stop) as probe:
+            wanted = reference(inputs_embeds=rows[:, start:stop], past_key_values=cache).logits[0, -1]
+        assert torch.allclose(logits, wanted, atol=1e-4) and apart(reading, probe.reading()) < 1e-5
+
+
+@pytest.mark.parametrize("boost", BOOSTS, ids=lambda boost: boost.method)
 def test_the_meter_changes_no_logit(int8: OnnxDecoder, model: LlamaForCausalLM, boost: Boost) -> None:
     memories = int8.memory(), int8.memory()
     for fed in (prompt_ids(), prompt_ids()[:, :1]):
