@@ -8,18 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
+import onnxruntime
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
-from transformers import DynamicCache, LlamaForCausalLM
+from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 from core.attention import Lens
 from core.embedded.assembly import WEIGHTS, load_embedded
 from core.embedded.onnx_decoder import OnnxDecoder, merged
-from core.embedded.onnx_graph import BLOCK, Activations, dequantised, quantised
+from core.embedded.onnx_graph import BLOCK, Activations, dequantised, head_graph, quantised
 from core.observation import Observation
 from core.types import AttentionReading, Boost, Span
 from tests import tiny
@@ -133,6 +134,19 @@ def test_int8_products_round_their_inputs_and_nothing_else(int8: OnnxDecoder, mo
     assert statistics.median(plain) > 1e-3
 
 
+@pytest.mark.parametrize("hidden", [96, 576, 1536])
+def test_a_wide_product_is_rounded_by_blocks(hidden: int) -> None:
+    config = LlamaConfig(hidden_size=hidden, vocab_size=256, num_attention_heads=3, num_hidden_layers=1)
+    torch.manual_seed(hidden)
+    model, rows = LlamaForCausalLM(config), torch.randn(1, 1, hidden) * torch.randn(hidden).exp()
+    session = onnxruntime.InferenceSession(head_graph(model).SerializeToString(), providers=["CPUExecutionProvider"])
+    (logits,) = session.run(None, {"hidden": rows.numpy()})
+    weight = dequantised(model.lm_head.weight)
+    wanted = rounded(model.lm_head, (rows,)) @ weight.T
+    assert torch.allclose(torch.from_numpy(logits), wanted, atol=1e-4)
+    assert not torch.allclose(rows @ weight.T, wanted, atol=1e-3)
+
+
 def test_a_head_without_clips_is_left_alone_by_a_target(exact: OnnxDecoder, model: LlamaForCausalLM) -> None:
     boost = Boost("target", 0.5, (0.0, 1.0), clip_weights=(1.0,))
     plan = Observation.of((Span(0, 6, "clip A"),), (torch.rand(6, 2).cumsum(1),), (3.0,), boost, 6)
@@ -169,6 +183,19 @@ def test_it_does_not_matter_how_rows_are_divided(
     with torch.no_grad():
         wanted = oracle(model, "float32")(inputs_embeds=rows).logits[0, -1]
     assert torch.allclose(logits, wanted, atol=1e-3)
+
+
+@pytest.mark.parametrize("boost", BOOSTS, ids=lambda boost: boost.method)
+def test_only_the_last_of_two_rows_is_boosted(exact: OnnxDecoder, model: LlamaForCausalLM, boost: Boost) -> None:
+    rows = torch.randn(1, PROMPT + 4, 32, generator=torch.Generator().manual_seed(5))
+    plan, memory, cache = planned(boost), exact.memory(), DynamicCache(config=model.config)
+    reference = oracle(model, "float32")
+    lens = Lens(reference)
+    for start, stop in ((0, PROMPT), (PROMPT, PROMPT + 1), (PROMPT + 1, PROMPT + 3), (PROMPT + 3, PROMPT + 4)):
+        logits, reading = exact.step(rows[:, start:stop], memory, None, plan)
+        with torch.no_grad(), lens.observed(plan, stop) as probe:
+            wanted = reference(inputs_embeds=rows[:, start:stop], past_key_values=cache).logits[0, -1]
+        assert torch.allclose(logits, wanted, atol=1e-4) and apart(reading, probe.reading()) < 1e-5
 
 
 @pytest.mark.parametrize("boost", BOOSTS, ids=lambda boost: boost.method)

@@ -110,31 +110,32 @@ class _Bound:
     def _bind(bind: Callable[..., None], name: str, array: NDArray[np.generic]) -> None:
         bind(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
 
-    def run(self, rows: Tensor, start: int) -> None:
-        """Feeds rows (n, hidden) that follow `start` others."""
+    def run(self, rows: Tensor, start: int, observation: Observation | None) -> range:
+        """Feeds rows (n, hidden) that follow `start` others; gives the layers in which they were boosted.
+
+        Without an observation there is no boost: the same buffers serve rows with and without one.
+        """
         self.rows[0] = rows.detach().float().numpy()
         self.positions[:, 0] = np.arange(start, start + len(rows))
         self.mask[:] = np.where(np.arange(self.mask.shape[1]) > self.positions, -np.inf, 0)
-        self.session.run_with_iobinding(self.binding)
-
-    def boost(self, observation: Observation | None) -> range:
-        """Sets the boost of the next run, or none; gives the layers in which it acts."""
-        band = range(0)
+        band = range(0) if observation is None or not observation.acts else self._boost(observation)
         self.boosted[:] = False
-        if observation is not None and observation.acts:
-            boost = observation.boost
-            band = boost.layers(len(self.boosted))
-            self.boosted[band.start : band.stop] = True
-            self.by_target[...] = boost.method == "target"
-            for vector in (self.relative, self.absolute, self.added):
-                vector[:] = 0
-            vector = {"mata": self.relative, "pai": self.absolute}.get(boost.method, self.added)
-            keys = min(len(vector), observation.max_keys)
-            gain = observation.gain[:keys].numpy()
-            vector[:keys] = gain if boost.method == "target" else boost.alpha * gain
-            if boost.method == "target":
-                self.logit[...] = math.log(boost.alpha / (1 - boost.alpha))
+        self.boosted[band.start : band.stop] = True
+        self.session.run_with_iobinding(self.binding)
         return band
+
+    def _boost(self, observation: Observation) -> range:
+        boost = observation.boost
+        for vector in (self.relative, self.absolute, self.added):
+            vector[:] = 0
+        vector = {"mata": self.relative, "pai": self.absolute}.get(boost.method, self.added)
+        keys = min(len(vector), observation.max_keys)
+        gain = observation.gain[:keys].numpy()
+        by_target = boost.method == "target"
+        vector[:keys] = gain if by_target else boost.alpha * gain
+        self.by_target[...] = by_target
+        self.logit[...] = math.log(boost.alpha / (1 - boost.alpha)) if by_target else 0
+        return boost.layers(len(self.boosted))
 
 
 class OnnxDecoder:
@@ -152,6 +153,8 @@ class OnnxDecoder:
         self.config = config
         self._options = onnxruntime.SessionOptions()
         self._options.intra_op_num_threads = threads
+        # waiting threads sleep: spinning ones take the cores from torch, from the ears and from other programs
+        self._options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._bodies = dict(bodies)
         self._sessions: dict[str | None, onnxruntime.InferenceSession] = {}
         self._lock = threading.Lock()
@@ -214,11 +217,11 @@ class OnnxDecoder:
         session, room = self._body(adapter), memory.room(total)
         # causal: the rows before the last see nothing of it, and are not boosted
         for part in rows[0, :-1].split(FILL_TOKENS) if rows.shape[1] > 1 else ():
-            memory.bound(adapter, session, len(part), memory.room(memory.tokens + len(part))).run(part, memory.tokens)
-            memory.tokens += len(part)
+            fed = memory.tokens + len(part)
+            memory.bound(adapter, session, len(part), memory.room(fed)).run(part, memory.tokens, None)
+            memory.tokens = fed
         bound = memory.bound(adapter, session, 1, room)
-        band = bound.boost(observation)
-        bound.run(rows[0, -1:], memory.tokens)
+        band = bound.run(rows[0, -1:], memory.tokens, observation)
         memory.tokens = total
         (logits,) = self._head.run(None, {"hidden": bound.hidden})
         return torch.from_numpy(logits[0, 0]), self._reading(
