@@ -20,7 +20,8 @@ from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 from core.attention import Lens
 from core.embedded.assembly import WEIGHTS, load_embedded
 from core.embedded.onnx_decoder import OnnxDecoder, merged
-from core.embedded.onnx_graph import BLOCK, Activations, dequantised, head_graph, quantised
+from core.embedded.onnx_graph import head_graph
+from core.embedded.onnx_nodes import BLOCK, Activations, dequantised, quantised
 from core.observation import Observation
 from core.types import AttentionReading, Boost, Span
 from tests import tiny

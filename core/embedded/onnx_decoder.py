@@ -2,24 +2,23 @@
 
 import copy
 import hashlib
-import math
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import onnx
 import onnxruntime
 import torch
-from numpy.typing import NDArray
 from peft import PeftModel
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from core.attention import reading_of
-from core.embedded.onnx_graph import Activations, body_graph, head_graph, key_sizes
+from core.embedded.onnx_graph import body_graph, head_graph
+from core.embedded.onnx_memory import Bound, OnnxMemory
+from core.embedded.onnx_nodes import Activations
 from core.observation import Observation
 from core.types import AttentionReading
 
@@ -28,114 +27,6 @@ if TYPE_CHECKING:  # `core.decoder` imports the families, and those this
 
 FILL_TOKENS = 128
 """Rows of a prompt that go through the graph at once: their scores stay small."""
-ROOM_STEP_TOKENS = 64
-"""The room that the graph sees grows by as much, so that most steps find their buffers bound already."""
-
-
-class OnnxMemory:
-    """Keys and values of one conversation, for one thread at a time.
-
-    Attributes:
-        tokens: How many there are.
-    """
-
-    def __init__(self, config: LlamaConfig):
-        """Args: config: of the model."""
-        self.tokens = 0
-        kv_heads, head_dim = key_sizes(config)
-        # keys and values of each layer, (2 * layers, capacity, key heads, 1, head size)
-        self._buffer = np.zeros((2 * config.num_hidden_layers, 0, kv_heads, 1, head_dim), np.float32)
-        self._bound: dict[str | None, _Bound] = {}
-
-    @property
-    def bytes(self) -> int:
-        """What the buffers hold, free slots among them."""
-        return self._buffer.nbytes
-
-    def crop(self, tokens: int) -> None:
-        """Forgets all but the first `tokens`."""
-        assert 0 <= tokens <= self.tokens, f"{tokens} of {self.tokens} tokens cannot be kept"
-        self.tokens = tokens
-
-    def room(self, tokens: int) -> int:
-        """Makes room for as many tokens; gives the number of slots to show the graph."""
-        if tokens > self._buffer.shape[1]:
-            grown = np.zeros((len(self._buffer), _rounded(tokens + tokens // 2), *self._buffer.shape[2:]), np.float32)
-            grown[:, : self.tokens] = self._buffer[:, : self.tokens]
-            self._buffer = grown
-            self._bound.clear()
-        return _rounded(tokens)
-
-    def bound(self, adapter: str | None, session: onnxruntime.InferenceSession, rows: int, room: int) -> "_Bound":
-        """Buffers bound for a call with as many rows; those for one row are kept for the next call."""
-        found = self._bound.get(adapter)
-        if found is not None and (found.rows.shape[1], len(found.relative)) == (rows, room):
-            return found
-        made = _Bound(session, self._buffer, rows, room)
-        if rows == 1:
-            self._bound[adapter] = made
-        return made
-
-
-def _rounded(tokens: int) -> int:
-    return -(-tokens // ROOM_STEP_TOKENS) * ROOM_STEP_TOKENS
-
-
-class _Bound:
-    """The inputs and outputs of one shape of call, as arrays that ONNX Runtime reads and writes in place."""
-
-    def __init__(self, session: onnxruntime.InferenceSession, buffer: NDArray[np.float32], rows: int, room: int):
-        shapes = {value.name: value.shape for value in (*session.get_inputs(), *session.get_outputs())}
-        hidden, read = shapes["rows"][2], shapes["applied"][:3]
-        self.rows = np.zeros((1, rows, hidden), np.float32)
-        self.positions = np.zeros((rows, 1), np.int64)
-        self.mask = np.zeros((rows, room), np.float32)
-        self.boosted = np.zeros(len(buffer) // 2, np.bool_)
-        self.relative, self.absolute, self.added = (np.zeros(room, np.float32) for _ in range(3))
-        self.by_target, self.logit = np.zeros((), np.bool_), np.zeros((), np.float32)
-        self.hidden = np.zeros((1, 1, hidden), np.float32)
-        self.applied, self.natural = (np.zeros((*read, room), np.float32) for _ in range(2))
-        self.session, self.binding, self._buffer = session, session.io_binding(), buffer
-        inputs = ("rows", "positions", "mask", "boosted", "relative", "absolute", "added", "by_target", "logit")
-        for name in inputs:
-            self._bind(self.binding.bind_input, name, getattr(self, name))
-        for name in ("hidden", "applied", "natural"):
-            self._bind(self.binding.bind_output, name, getattr(self, name))
-        for index, slots in enumerate(buffer):
-            name = f"{('key', 'value')[index % 2]}{index // 2}"
-            self._bind(self.binding.bind_input, name, slots[:room])
-            self._bind(self.binding.bind_output, f"{name}_out", slots[:room])
-
-    @staticmethod
-    def _bind(bind: Callable[..., None], name: str, array: NDArray[np.generic]) -> None:
-        bind(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
-
-    def run(self, rows: Tensor, start: int, observation: Observation | None) -> range:
-        """Feeds rows (n, hidden) that follow `start` others; gives the layers in which they were boosted.
-
-        Without an observation there is no boost: the same buffers serve rows with and without one.
-        """
-        self.rows[0] = rows.detach().float().numpy()
-        self.positions[:, 0] = np.arange(start, start + len(rows))
-        self.mask[:] = np.where(np.arange(self.mask.shape[1]) > self.positions, -np.inf, 0)
-        band = range(0) if observation is None or not observation.acts else self._boost(observation)
-        self.boosted[:] = False
-        self.boosted[band.start : band.stop] = True
-        self.session.run_with_iobinding(self.binding)
-        return band
-
-    def _boost(self, observation: Observation) -> range:
-        boost = observation.boost
-        for vector in (self.relative, self.absolute, self.added):
-            vector[:] = 0
-        vector = {"mata": self.relative, "pai": self.absolute}.get(boost.method, self.added)
-        keys = min(len(vector), observation.max_keys)
-        gain = observation.gain[:keys].numpy()
-        by_target = boost.method == "target"
-        vector[:keys] = gain if by_target else boost.alpha * gain
-        self.by_target[...] = by_target
-        self.logit[...] = math.log(boost.alpha / (1 - boost.alpha)) if by_target else 0
-        return boost.layers(len(self.boosted))
 
 
 class OnnxDecoder:
@@ -178,7 +69,7 @@ class OnnxDecoder:
             adapters: PEFT folders by name; each is merged into a copy of the model before that is quantised.
             folder: Cache of this model and this code: whoever calls names it by the fingerprint of both.
             threads: Of each product of matrices.
-            activations: See `core.embedded.onnx_graph`.
+            activations: See `core.embedded.onnx_nodes`.
         """
         head = _cached(folder / f"head-{activations}.onnx", lambda: head_graph(bare(), activations))
         bodies: dict[str | None, Path] = {
@@ -228,7 +119,7 @@ class OnnxDecoder:
             bound, band, observation, total
         ) if observation.meter else None
 
-    def _reading(self, bound: _Bound, band: range, observation: Observation, keys: int) -> AttentionReading:
+    def _reading(self, bound: Bound, band: range, observation: Observation, keys: int) -> AttentionReading:
         layers = tuple(range(len(bound.boosted)))
         applied, natural = (
             torch.from_numpy(rows).view(len(layers), -1, rows.shape[-1])[..., :keys]
