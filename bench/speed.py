@@ -4,10 +4,10 @@
 
 - load, hearing a clip, first token cold and for a second question about 2, 4 and 8 clips (the shipped examples, the
   adapter on);
-- decoding after 600 tokens, adapter off, so that all can be compared: ours with and without meter and boost, the torch
-  decoder, plain transformers `generate` with SDPA and with eager attention that gives its rows out, and llama.cpp's own
-  benchmark on the file the weights came from, where a program of it is named (it does not read these base weights, but
-  those of the same shape before training);
+- decoding after 600 tokens, without the adapter where it is not named, so that all can be compared: ours with and
+  without meter and boost, the torch decoder, plain transformers `generate` with SDPA and with eager attention that
+  gives its rows out, and llama.cpp's own benchmark on the file the weights came from, where a program of it is named
+  (it reads the weights as they were before training, of the same shape);
 - what the machine's memory would allow: bytes of weights, keys and values read for a token over measured bandwidth;
 - peak memory, and how much 200 turns add.
 
@@ -101,12 +101,14 @@ def decoding(engine: Lalm, repetitions: int, tokens: int) -> dict[str, dict[str,
     with torch.inference_mode():
         rows = engine.loaded.embed_tokens(ids[0].tolist())[None]
     reference = TorchDecoder(engine.loaded, engine.lens, engine.adapters)
-    off, on = (Boost(), False), (BOOST, True)
+    off, on, adapter = (Boost(), False), (BOOST, True), engine.info.default.adapter
     ways: dict[str, Callable[[], tuple[float, float]]] = {
-        "ours_plain": lambda: by_decoder(engine.decoder, rows, *off, tokens),
-        "ours": lambda: by_decoder(engine.decoder, rows, *on, tokens),
-        "torch_plain": lambda: by_decoder(reference, rows, *off, tokens),
-        "torch": lambda: by_decoder(reference, rows, *on, tokens),
+        "ours_plain": lambda: by_decoder(engine.decoder, rows, None, *off, tokens),
+        "ours": lambda: by_decoder(engine.decoder, rows, None, *on, tokens),
+        "ours_adapter": lambda: by_decoder(engine.decoder, rows, adapter, *on, tokens),
+        "torch_plain": lambda: by_decoder(reference, rows, None, *off, tokens),
+        "torch": lambda: by_decoder(reference, rows, None, *on, tokens),
+        "torch_adapter": lambda: by_decoder(reference, rows, adapter, *on, tokens),
     }
     for name, attention in (("generate", "sdpa"), ("generate_eager_attentions", "eager")):
         model = AutoModelForCausalLM.from_pretrained(
@@ -126,12 +128,14 @@ def decoding(engine: Lalm, repetitions: int, tokens: int) -> dict[str, dict[str,
 
 
 @torch.inference_mode()
-def by_decoder(decoder: Decoder, rows: torch.Tensor, boost: Boost, meter: bool, tokens: int) -> tuple[float, float]:
+def by_decoder(
+    decoder: Decoder, rows: torch.Tensor, adapter: str | None, boost: Boost, meter: bool, tokens: int
+) -> tuple[float, float]:
     """Through the seam of the engine."""
     memory, plan = decoder.memory(), observed(boost, meter, PROMPT_TOKENS + tokens)
-    prefill = clocked(lambda: decoder.step(rows, memory, None, plan))
+    prefill = clocked(lambda: decoder.step(rows, memory, adapter, plan))
     one = rows[:, -1:]
-    return prefill, clocked(lambda: [decoder.step(one, memory, None, plan) for _ in range(tokens)]) / tokens
+    return prefill, clocked(lambda: [decoder.step(one, memory, adapter, plan) for _ in range(tokens)]) / tokens
 
 
 @torch.inference_mode()
