@@ -2,8 +2,9 @@
 
     python -m bench.shapes
 
-prints how many weights each has, counted on torch's meta device: the figures of `core/catalogue.py`. The shapes are
-from the makers' config files as far as they are known; a total that is the published one says they are right.
+prints how many weights each has and what a token's keys and values take, counted on torch's meta device: the figures of
+`core/catalogue.py`. The shapes are from the makers' config files as far as they are known; a total that is the
+published one says they are right.
 """
 
 from collections.abc import Callable
@@ -165,11 +166,23 @@ def counted(name: str) -> Footprint:
     return Footprint.of({tensor: tuple(weight.shape) for tensor, weight in model.named_parameters()})
 
 
+def token_bytes(name: str) -> int:
+    """Bytes of a token's keys and values in bf16; of a sliding window as if it were whole."""
+    with torch.device("meta"):
+        text = SHAPES[name]().config.get_text_config()
+    layers = text.num_hidden_layers - (getattr(text, "num_kv_shared_layers", None) or 0)
+    size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    total: int = 2 * layers * text.num_key_value_heads * size * torch.bfloat16.itemsize
+    return total
+
+
 def main() -> None:
     for checkpoint in CHECKPOINTS:
         if checkpoint.name in SHAPES:
             found = counted(checkpoint.name)
-            print(f"{checkpoint.name}: Footprint({found.weights:_}, {found.linear:_})", flush=True)
+            print(
+                f"{checkpoint.name}: Footprint({found.weights:_}, {found.linear:_}), {token_bytes(checkpoint.name):_}"
+            )
 
 
 if __name__ == "__main__":

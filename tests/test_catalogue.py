@@ -2,16 +2,17 @@
 
 import pytest
 
-from bench.shapes import SHAPES, counted
+from bench.shapes import SHAPES, counted, token_bytes
 from core.catalogue import CHECKPOINTS, table
 from core.families import FAMILIES
 
 SIZES = {checkpoint.name: checkpoint.size for checkpoint in CHECKPOINTS}
+TOKENS = {checkpoint.name: checkpoint.token_bytes for checkpoint in CHECKPOINTS}
 
 
 @pytest.mark.parametrize("name", sorted(SHAPES))
 def test_sizes_are_those_of_the_shapes(name: str) -> None:
-    assert SIZES[name] == counted(name)
+    assert (SIZES[name], TOKENS[name]) == (counted(name), token_bytes(name))
 
 
 def test_every_family_from_the_hub_has_a_checkpoint_that_is_listed_once() -> None:
