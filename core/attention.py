@@ -202,32 +202,11 @@ class Probe:
 
     def reading(self) -> AttentionReading | None:
         """Reduces the rows kept, with one copy to the host; None where the observation has no meter."""
-        seen = self._observation
-        if not seen.meter:
+        if not self._observation.meter:
             return None
         assert tuple(self._weights) == self._layers, "no whole forward was observed"
-        depth, width = len(self._layers), len(seen.sources)
         rows = torch.stack([self._padded(row) for row in (*self._weights.values(), *self._natural.values())])
-        # few operations, for all layers at once: right after a forward each runs cold, and that is most of its cost
-        spread = (rows[:depth] @ seen.on_clip[: self._keys]).std(1, correction=0)
-        by_key = rows.mean(1)
-        by_source = by_key @ seen.one_hot[: self._keys]
-        profile = by_key[:depth].mean(0)[: seen.prompt_tokens] @ seen.profile
-        packed = torch.cat([by_source.flatten(), spread, profile]).tolist()
-
-        table = [tuple(packed[at : at + width]) for at in range(0, by_source.numel(), width)]
-        natural = dict(zip(self._natural, table[depth:], strict=True))
-        tail = packed[by_source.numel() :]
-        return AttentionReading(
-            sources=seen.sources,
-            tokens=seen.tokens(self._keys),
-            layers=self._layers,
-            weights=tuple(table[:depth]),
-            natural=tuple(natural.get(layer, row) for layer, row in zip(self._layers, table[:depth], strict=True)),
-            head_spread=tuple(tail[:depth]),
-            profiles=tuple(tuple(tail[at : at + BINS]) for at in range(depth, len(tail), BINS)),
-            boosted=tuple(self._natural),
-        )
+        return reading_of(rows, self._layers, tuple(self._natural), self._observation)
 
     def _padded(self, row: Tensor) -> Tensor:
         """(kv_heads, heads of a group, keys) to (heads, keys): layers may differ in key heads and in keys.
@@ -237,6 +216,40 @@ class Probe:
         row = row.flatten(0, 1)
         missing = self._keys - row.shape[-1]
         return nn.functional.pad(row, (missing, 0)) if missing else row
+
+
+def reading_of(rows: Tensor, layers: tuple[int, ...], boosted: tuple[int, ...], seen: Observation) -> AttentionReading:
+    """Reduces the last rows of all layers, with one copy to the host.
+
+    Args:
+        rows: Weights of shape (layers + boosted layers, heads, keys): those applied in each layer, then those before
+            the boost in each boosted one.
+        layers: The layers that were read.
+        boosted: Those of them in which the boost acted.
+        seen: What was observed.
+    """
+    depth, keys, width = len(layers), rows.shape[-1], len(seen.sources)
+    assert len(rows) == depth + len(boosted), "a row for each layer, and one more for each boosted one"
+    # few operations, for all layers at once: right after a forward each runs cold, and that is most of its cost
+    spread = (rows[:depth] @ seen.on_clip[:keys]).std(1, correction=0)
+    by_key = rows.mean(1)
+    by_source = by_key @ seen.one_hot[:keys]
+    profile = by_key[:depth].mean(0)[: seen.prompt_tokens] @ seen.profile
+    packed = torch.cat([by_source.flatten(), spread, profile]).tolist()
+
+    table = [tuple(packed[at : at + width]) for at in range(0, by_source.numel(), width)]
+    natural = dict(zip(boosted, table[depth:], strict=True))
+    tail = packed[by_source.numel() :]
+    return AttentionReading(
+        sources=seen.sources,
+        tokens=seen.tokens(keys),
+        layers=layers,
+        weights=tuple(table[:depth]),
+        natural=tuple(natural.get(layer, row) for layer, row in zip(layers, table[:depth], strict=True)),
+        head_spread=tuple(tail[:depth]),
+        profiles=tuple(tuple(tail[at : at + BINS]) for at in range(depth, len(tail), BINS)),
+        boosted=boosted,
+    )
 
 
 def lens_attention(
