@@ -8,15 +8,17 @@ from transformers import BitsAndBytesConfig
 
 from core import remote
 from core.adapter import OWN, Adapters, own_adapter
+from core.decoder import Decoder
 from core.embedded.assembly import WEIGHTS
 from core.engine import Engine, EngineInfo
 from core.errors import LoadError, first_line
 from core.fake import FakeEngine
 from core.families import Loaded
 from core.footprint import UNQUANTISED, bytes_to_fetch
+from core.graph import GraphDecoder
 from core.lalm import Lalm
 from core.placement import Placement, place
-from core.proof import prove
+from core.proof import prove, prove_alike
 from core.types import Settings
 
 Progress = Callable[[str], None]
@@ -62,7 +64,25 @@ def load(
     )
     lalm = Lalm(loaded, family, info, ready)
     prove(lalm)
+    if placement.device == "cuda" and placement.precision != "int8":  # int8 asks the host which columns stand out
+        record(lalm, GraphDecoder(loaded, lalm.lens, ready), progress)
     return lalm
+
+
+def record(lalm: Lalm, decoder: Decoder, progress: Progress) -> None:
+    """Gives an engine a decoder that records its steps, if the model can be recorded and then does as it did.
+
+    Args:
+        lalm: With a decoder that serves every model.
+        decoder: Of the same model.
+        progress: Is told where it cannot be had.
+    """
+    try:
+        prove_alike(lalm, decoder)
+    except (LoadError, RuntimeError) as error:  # torch's own: no recording, no memory, a question to the host
+        progress(f"Answers are written step by step, without CUDA graphs ({first_line(error)}).")
+    else:
+        lalm.decoder = decoder
 
 
 def open_model(placement: Placement, progress: Progress = print) -> Loaded:
