@@ -34,6 +34,11 @@ def arguments(line: list[str]) -> argparse.Namespace:
         default=[],
         help="a PEFT folder, or the name of one of the model's own; the first is on from the start",
     )
+    parser.add_argument(
+        "--cuda-graphs",
+        action="store_true",
+        help="on a GPU: each token one recorded step; never tried there yet",
+    )
     parser.add_argument("--list-models", action="store_true", help="what can be loaded, and what it needs; then ends")
     parser.add_argument("--port", type=int, help="default: the first free one from 7860")
     parser.add_argument("--share", default="never", choices=("never",), help="this machine alone sees the page")
@@ -49,7 +54,7 @@ if chosen.list_models:
     sys.exit(0)
 started_seconds = time.monotonic()
 try:
-    engine = load(chosen.model, chosen.precision, chosen.adapter)
+    engine = load(chosen.model, chosen.precision, chosen.adapter, graphs=chosen.cuda_graphs)
 except LoadError as error:
     print(error, file=sys.stderr)
     sys.exit(2)

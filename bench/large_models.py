@@ -1,5 +1,7 @@
 """Models of 7B on a GPU: loading in bf16 and nf4, memory, prefill and decoding, with meter and boost off and on.
 
+"Recorded" decodes each token as one CUDA graph (`core.graph`); "compiled" records what `torch.compile` made of it.
+
     python -m bench.large_models
 
 Random weights in the real shapes of Qwen2.5-Omni-7B (its thinker) and Qwen2-Audio-7B are written to a temporary
@@ -23,9 +25,11 @@ import torch
 from transformers import DynamicCache, PreTrainedModel, WhisperFeatureExtractor
 
 from bench.shapes import SHAPES
+from core.decode import on_host
 from core.decoder import last_logits
 from core.families import Loaded
 from core.footprint import GIB, footprint
+from core.graph import GraphDecoder
 from core.lalm import Lalm
 from core.load import load
 from core.types import Boost, Conversation, Settings, Turn
@@ -35,12 +39,18 @@ from tests.folders import save
 MODELS = {"qwen2_5_omni": "Qwen/Qwen2.5-Omni-7B", "qwen2_audio": "Qwen/Qwen2-Audio-7B-Instruct"}
 CLIPS, CLIP_SECONDS = 4, 30.0
 MEL_BANDS = 128
+MATA = Boost("mata", 0.1)
 CONDITIONS: dict[str, tuple[Boost, bool] | None] = {
     "plain SDPA": None,
     "meter": (Boost(), True),
-    "boost": (Boost("mata", 0.1), False),
-    "meter + boost": (Boost("mata", 0.1), True),
+    "boost": (MATA, False),
+    "meter + boost": (MATA, True),
+    "recorded": (Boost(), False),
+    "recorded, meter + boost": (MATA, True),
+    "compiled": (Boost(), False),
+    "compiled, meter + boost": (MATA, True),
 }
+"""Boost and meter, or no lens at all."""
 
 
 def checkpoint(model_type: str, folder: Path, device: str) -> None:
@@ -82,13 +92,22 @@ def measured(engine: Lalm, device: str, repetitions: int, tokens: int) -> list[d
     encode = seconds_of(lambda: prompts.append(engine.prompt(asked, Settings())), device)
     (prompt,) = prompts
     times: dict[str, dict[str, list[float]]] = {name: {"prefill": [], "decode": []} for name in CONDITIONS}
+    # inductor takes a minute for each shape, which tells nothing without a GPU
+    backends = {"recorded": None, "compiled": "inductor" if device == "cuda" else "aot_eager"}
+    decoders = {
+        name: GraphDecoder(engine.loaded, engine.lens, engine.adapters, backend) for name, backend in backends.items()
+    }
     with torch.inference_mode():
         rows = prompt.embed(engine.loaded.embed_tokens)
         length = rows.shape[1]
         for _ in range(repetitions + 1):  # the first warms up
             for name, lens in CONDITIONS.items():
-                cache = DynamicCache()
-                forward = forwards(engine, prompt, lens, length + tokens, cache)
+                decoder = decoders.get(name.split(",")[0])
+                if decoder is None:
+                    forward = forwards(engine, prompt, lens, length + tokens, DynamicCache())
+                else:
+                    assert lens is not None
+                    forward = steps(engine, prompt, lens, length + tokens, decoder)
                 times[name]["prefill"].append(seconds_of(lambda: forward(rows, length), device))  # noqa: B023
                 one = rows[:, -1:]
                 spent = seconds_of(lambda: [forward(one, length + n + 1) for n in range(tokens)], device)  # noqa: B023
@@ -118,6 +137,21 @@ def forwards(
         with engine.lens.observed(plan, keys=total) as probe:
             last_logits(engine.loaded, rows, cache)
         probe.reading()
+
+    return forward
+
+
+def steps(
+    engine: Lalm, prompt: Any, lens: tuple[Boost, bool], keys: int, decoder: GraphDecoder
+) -> Callable[[torch.Tensor, int], None]:
+    """The same by a decoder, with the choice of a token and its one copy to the host."""
+    plan = engine.observation(prompt, Settings(boost=lens[0]), keys, lens[1])
+    memory = decoder.memory()
+
+    def forward(rows: torch.Tensor, total: int) -> None:
+        logits, look = decoder.step(rows, memory, None, plan)
+        on_host(logits.argmax(), look)
+        assert memory.tokens == total
 
     return forward
 

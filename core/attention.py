@@ -6,7 +6,7 @@ SDPA except during a forward inside `Lens.observed`. Knows nothing of prompts, t
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
@@ -17,7 +17,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from core.boost import FORMULAS
-from core.observation import BINS, Observation
+from core.look import reading_of
+from core.observation import Observation
 from core.types import AttentionReading
 
 ATTENTION = "sdpa_lens"
@@ -123,6 +124,8 @@ class Lens:
     def probe_of_this_thread(self) -> "Attention | None":
         """The probe of the forward now running in this thread."""
         probe = self._probe
+        if torch.compiler.is_compiling():  # only ever traced under `lent`; a thread would become part of the graph
+            return probe
         return probe if probe is not None and probe.thread == threading.get_ident() else None
 
 
@@ -157,11 +160,10 @@ class Probe:
             (1, queries, heads, value_dim) in the dtype of the query.
         """
         layer: int = module.layer_idx  # type: ignore[assignment]
-        batch, heads, queries, head_dim = query.shape
+        batch, heads, queries, _ = query.shape
         assert batch == 1, "a lens observes one conversation at a time"
         assert layer not in self._weights, "a lens observes one forward at a time"
-        assert not options.get("dropout"), "a lens observes no training"
-        assert not any(options.get(name) is not None for name in UNKNOWN), f"one of {UNKNOWN} changes the scores"
+        known(options)
         boosted = layer in self._band
         output: Tensor | None = None
         if queries > 1:
@@ -177,10 +179,7 @@ class Probe:
         assert free == 0 or mask is not None or queries == stop, f"{free} keys more than the {stop} announced"
         if free:
             key, value = key[:, :, :stop], value[:, :, :stop]
-        # (kv_heads, heads of a group, ...): heads that share a key head are one matrix product, with nothing repeated
-        scaling = options.get("scaling") or head_dim**-0.5
-        row = (query[0, :, -1].float() * scaling).view(key.shape[1], -1, head_dim)
-        scores = torch.bmm(row, key[0].float().transpose(1, 2))
+        scores = scores_of_last(query, key, options.get("scaling"))
         masked = scores
         if mask is not None:
             unseen = ~mask[0, :, -1, :stop].expand(heads, stop)
@@ -218,38 +217,25 @@ class Probe:
         return nn.functional.pad(row, (missing, 0)) if missing else row
 
 
-def reading_of(rows: Tensor, layers: tuple[int, ...], boosted: tuple[int, ...], seen: Observation) -> AttentionReading:
-    """Reduces the last rows of all layers, with one copy to the host.
+def known(options: Mapping[str, Any]) -> None:
+    """Asserts that no option of the attention function changes the weights in a way the lens does not know."""
+    assert not options.get("dropout"), "a lens observes no training"
+    assert not any(options.get(name) is not None for name in UNKNOWN), f"one of {UNKNOWN} changes the scores"
+
+
+def scores_of_last(query: Tensor, key: Tensor, scaling: float | None) -> Tensor:
+    """Scores of the last query row, fp32, shape (kv_heads, heads of a group, keys).
+
+    Heads that share a key head are one matrix product, with nothing repeated.
 
     Args:
-        rows: Weights of shape (layers + boosted layers, heads, keys): those applied in each layer, then those before
-            the boost in each boosted one.
-        layers: The layers that were read.
-        boosted: Those of them in which the boost acted.
-        seen: What was observed.
+        query: (1, heads, queries, head_dim).
+        key: (1, kv_heads, keys, head_dim).
+        scaling: What scores are multiplied with; None stands for 1/sqrt(head_dim).
     """
-    depth, keys, width = len(layers), rows.shape[-1], len(seen.sources)
-    assert len(rows) == depth + len(boosted), "a row for each layer, and one more for each boosted one"
-    # few operations, for all layers at once: right after a forward each runs cold, and that is most of its cost
-    spread = (rows[:depth] @ seen.on_clip[:keys]).std(1, correction=0)
-    by_key = rows.mean(1)
-    by_source = by_key @ seen.one_hot[:keys]
-    profile = by_key[:depth].mean(0)[: seen.prompt_tokens] @ seen.profile
-    packed = torch.cat([by_source.flatten(), spread, profile]).tolist()
-
-    table = [tuple(packed[at : at + width]) for at in range(0, by_source.numel(), width)]
-    natural = dict(zip(boosted, table[depth:], strict=True))
-    tail = packed[by_source.numel() :]
-    return AttentionReading(
-        sources=seen.sources,
-        tokens=seen.tokens(keys),
-        layers=layers,
-        weights=tuple(table[:depth]),
-        natural=tuple(natural.get(layer, row) for layer, row in zip(layers, table[:depth], strict=True)),
-        head_spread=tuple(tail[:depth]),
-        profiles=tuple(tuple(tail[at : at + BINS]) for at in range(depth, len(tail), BINS)),
-        boosted=boosted,
-    )
+    head_dim = query.shape[-1]
+    row = (query[0, :, -1].float() * (scaling or head_dim**-0.5)).view(key.shape[1], -1, head_dim)
+    return torch.bmm(row, key[0].float().transpose(1, 2))
 
 
 def lens_attention(

@@ -47,10 +47,20 @@ def _target(scores: Tensor, masked: Tensor, gain: Tensor, alpha: float) -> Tenso
     of two log-sum-exps logit(s) stays exact where s itself would round to 0 or 1. A head that sees only boosted keys,
     or none of them, is left alone: no b could bring it to t.
     """
+    return toward(masked, gain, logit(alpha))
+
+
+def logit(share: float) -> float:
+    """Of a share between 0 and 1."""
+    return math.log(share / (1 - share))
+
+
+def toward(masked: Tensor, gain: Tensor, wanted: float | Tensor) -> Tensor:
+    """The formula of `target` by the logit of the wanted share."""
     boosted = gain != 0
     inside = masked.masked_fill(~boosted, -math.inf).logsumexp(-1, keepdim=True)
     outside = masked.masked_fill(boosted, -math.inf).logsumexp(-1, keepdim=True)
-    bias = math.log(alpha / (1 - alpha)) - (inside - outside)
+    bias = wanted - (inside - outside)
     return torch.addcmul(masked, bias.where(bias.isfinite(), 0.0), gain)
 
 

@@ -15,6 +15,7 @@ from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopPLogit
 
 from core.decoder import Decoder, Memory
 from core.families.family import Loaded
+from core.look import Look
 from core.observation import Observation
 from core.types import AttentionReading, Settings
 
@@ -55,14 +56,28 @@ def steps(
     text = DecodeStream(skip_special_tokens=True)
     rows = rows[:, memory.tokens :]
     for _ in range(settings.max_tokens):
-        logits, reading = decoder.step(rows, memory, settings.adapter, observation)
-        token = choose(logits)
+        logits, look = decoder.step(rows, memory, settings.adapter, observation)
+        token, reading = on_host(choose(logits), look)
         if token in stops:
             yield End("stop")
             return
         yield Written(token, text.step(loaded.tokenizer._tokenizer, token) or "", reading)
         rows = loaded.embed_tokens([token])[None]
     yield End("length")
+
+
+def on_host(token: Tensor, look: AttentionReading | Look | None) -> tuple[int, AttentionReading | None]:
+    """A token's id, and where the model looked: in one copy where both are on the device.
+
+    Args:
+        token: Its id, a whole number of shape ().
+        look: Of the step that gave it.
+    """
+    if not isinstance(look, Look):
+        return int(token), look
+    # a float32 holds every whole number below 2**24, and no vocabulary is as large
+    number, *numbers = torch.cat([token.view(1).float(), look.numbers]).tolist()
+    return int(number), look.reading(numbers)
 
 
 def stop_ids(loaded: Loaded) -> frozenset[int]:
@@ -85,9 +100,9 @@ class Chooser:
             )
             self.generator = torch.Generator(device).manual_seed(settings.seed)
 
-    def __call__(self, logits: Tensor) -> int:
-        """One token id from logits of shape (vocabulary,)."""
+    def __call__(self, logits: Tensor) -> Tensor:
+        """One token id, shape (), from logits of shape (vocabulary,); both are where the logits are."""
         if self.greedy:
-            return int(logits.argmax())
+            return logits.argmax()
         warped = self.warpers(torch.empty(0, dtype=torch.long), logits[None])  # type: ignore[arg-type]
-        return int(torch.multinomial(warped.softmax(-1), 1, generator=self.generator))
+        return torch.multinomial(warped.softmax(-1), 1, generator=self.generator)[0, 0]

@@ -7,11 +7,12 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel
+from transformers import Cache, DynamicCache, PreTrainedModel
 
 from core.adapter import Adapters
 from core.attention import Lens
 from core.families.family import Loaded
+from core.look import Look
 from core.observation import Observation
 from core.types import AttentionReading
 
@@ -41,7 +42,7 @@ class Decoder(Protocol):
 
     def step(
         self, rows: Tensor, memory: Memory, adapter: str | None, observation: Observation
-    ) -> tuple[Tensor, AttentionReading | None]:
+    ) -> tuple[Tensor, AttentionReading | Look | None]:
         """Reads rows, the last of them under the lens.
 
         Args:
@@ -51,7 +52,8 @@ class Decoder(Protocol):
             observation: What to boost and to read.
 
         Returns:
-            Logits behind the last row, float32 of shape (vocabulary,), and where it looked; None without a meter.
+            Logits behind the last row, float32 of shape (vocabulary,), and where it looked; None without a meter. A
+            look is copied to the host by whoever wants to read it, who may copy more with it.
         """
         ...
 
@@ -90,24 +92,30 @@ class TorchDecoder:
     ) -> tuple[Tensor, AttentionReading | None]:
         """Reads rows, the last piece of them under the lens; see `Decoder.step`."""
         assert isinstance(memory, TorchMemory), "the memory of another decoder"
+        return self.read(rows, memory.cache, adapter, observation)
+
+    def read(
+        self, rows: Tensor, cache: Cache, adapter: str | None, observation: Observation
+    ) -> tuple[Tensor, AttentionReading | None]:
+        """As `step`, into a cache that says its length without asking the device."""
         *pieces, last = rows.split(ROWS_AT_ONCE, dim=1)
         for piece in pieces:
             with self.lens.alone():
                 self.adapters.select(adapter)
-                last_hidden(self.loaded, piece, memory.cache)
-        with self.lens.observed(observation, keys=memory.tokens + last.shape[1]) as probe:
+                last_hidden(self.loaded, piece, cache)
+        with self.lens.observed(observation, keys=cache.get_seq_length() + last.shape[1]) as probe:
             self.adapters.select(adapter)
-            logits = last_logits(self.loaded, last, memory.cache)
+            logits = last_logits(self.loaded, last, cache)
         return logits, probe.reading()
 
 
-def last_logits(loaded: Loaded, rows: Tensor, cache: DynamicCache) -> Tensor:
+def last_logits(loaded: Loaded, rows: Tensor, cache: Cache) -> Tensor:
     """Logits of the last position, float32, shape (vocabulary,); the head runs on that position alone."""
     logits: Tensor = loaded.model.get_output_embeddings()(last_hidden(loaded, rows, cache))[0, 0]
     return finished(loaded.model, logits.float())
 
 
-def last_hidden(loaded: Loaded, rows: Tensor, cache: DynamicCache) -> Tensor:
+def last_hidden(loaded: Loaded, rows: Tensor, cache: Cache) -> Tensor:
     """What the decoder makes of the last row, shape (1, 1, hidden)."""
     output = loaded.model.get_decoder()(inputs_embeds=rows, past_key_values=cache, use_cache=True)
     hidden: Tensor = output.last_hidden_state[:, -1:]

@@ -79,9 +79,11 @@ class Lalm:
             with self.lens.alone():
                 self.adapters.select(settings.adapter)  # an adapter may reach into the ears
                 clips.append(self._heard(clip, settings.adapter))
-        beside = rows_beside(self.family, self.loaded, settings.adapter, clips, [conversation.question])
         facts = [in_words(measure(clip.samples)) for clip in conversation.clips] if settings.facts else []
-        return build(conversation, clips, self.family, self.loaded.tokenizer, settings.system, beside, facts)
+        # one thread at a time: that a person's words are no control tokens is a setting of the tokenizer all share
+        with self.lens.alone():
+            beside = rows_beside(self.family, self.loaded, settings.adapter, clips, [conversation.question])
+            return build(conversation, clips, self.family, self.loaded.tokenizer, settings.system, beside, facts)
 
     def encode(self, clip: Clip) -> EncodedClip:
         """Rows of one clip."""

@@ -8,15 +8,17 @@ from transformers import BitsAndBytesConfig
 
 from core import remote
 from core.adapter import OWN, Adapters, own_adapter
+from core.decoder import Decoder
 from core.embedded.assembly import WEIGHTS
 from core.engine import Engine, EngineInfo
 from core.errors import LoadError, first_line
 from core.fake import FakeEngine
 from core.families import Loaded
 from core.footprint import UNQUANTISED, bytes_to_fetch
+from core.graph import GraphDecoder
 from core.lalm import Lalm
 from core.placement import Placement, place
-from core.proof import prove
+from core.proof import prove, prove_alike
 from core.types import Settings
 
 Progress = Callable[[str], None]
@@ -24,7 +26,11 @@ Progress = Callable[[str], None]
 
 
 def load(
-    model: str = "auto", precision: str = "auto", adapters: Sequence[str] = (), progress: Progress = print
+    model: str = "auto",
+    precision: str = "auto",
+    adapters: Sequence[str] = (),
+    progress: Progress = print,
+    graphs: bool = False,
 ) -> Engine:
     """The engine for `--model`.
 
@@ -33,6 +39,7 @@ def load(
         precision: "auto", "bf16", "int8" or "nf4".
         adapters: PEFT folders to load beside the model's own adapters, or names of those; the first is on by default.
         progress: What is told of each phase.
+        graphs: Whether tokens are decoded by CUDA graphs where there is a GPU (`core.graph`).
 
     Raises:
         LoadError: With the way out.
@@ -64,7 +71,25 @@ def load(
     fast = family.fast_decoder if placement.precision == "int8" else None
     lalm = Lalm(loaded, family, info, ready, None if fast is None else fast(folders, progress))
     prove(lalm)
+    if graphs and placement.device == "cuda" and placement.precision != "int8":  # int8 asks the host for columns
+        record(lalm, GraphDecoder(loaded, lalm.lens, ready), progress)
     return lalm
+
+
+def record(lalm: Lalm, decoder: Decoder, progress: Progress) -> None:
+    """Gives an engine a decoder that records its steps, if the model can be recorded and then does as it did.
+
+    Args:
+        lalm: With a decoder that serves every model.
+        decoder: Of the same model.
+        progress: Is told where it cannot be had.
+    """
+    try:
+        prove_alike(lalm, decoder)
+    except (LoadError, RuntimeError) as error:  # torch's own: no recording, no memory, a question to the host
+        progress(f"Answers are written step by step, without CUDA graphs ({first_line(error)}).")
+    else:
+        lalm.decoder = decoder
 
 
 def open_model(placement: Placement, progress: Progress = print) -> Loaded:

@@ -1,5 +1,7 @@
 """What the engine refuses, in words, and that it stays usable."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -64,11 +66,11 @@ def test_the_token_limit_is_a_reason_to_end() -> None:
 def test_sampling_keeps_to_the_nucleus() -> None:
     logits = torch.tensor([0.0, 5.0, 4.0, -3.0])
     sampled = {
-        Chooser(Settings(temperature=1.0, top_p=0.9, seed=seed), torch.device("cpu"))(logits) for seed in range(40)
+        int(Chooser(Settings(temperature=1.0, top_p=0.9, seed=seed), torch.device("cpu"))(logits)) for seed in range(40)
     }
     assert sampled == {1, 2}
     narrow = replace(Settings(temperature=1.0), top_p=0.5)
-    assert {Chooser(replace(narrow, seed=seed), torch.device("cpu"))(logits) for seed in range(10)} == {1}
+    assert {int(Chooser(replace(narrow, seed=seed), torch.device("cpu"))(logits)) for seed in range(10)} == {1}
 
 
 def test_measured_facts_stand_in_the_announcement_where_the_settings_ask_for_them() -> None:
@@ -91,3 +93,18 @@ def test_measured_facts_stand_in_the_announcement_where_the_settings_ask_for_the
     assert template(told) == wanted
     others = [[segment for segment in made.segments if segment.source != "template"] for made in (plain, told)]
     assert others[0] == others[1]
+
+
+def test_threads_that_build_prompts_at_once_build_the_same() -> None:
+    """A person's "<|im_end|>" stays words while another thread's template has the tokenizer read control tokens."""
+    engine = tiny.engine("qwen2_audio")
+    conversation = Conversation((Turn("user", ("Which <|im_end|> clip has the dog?",)),))
+    wanted = engine.prompt(conversation, Settings()).ids
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            prompts = list(threads.map(lambda _: engine.prompt(conversation, Settings()).ids, range(1500)))
+    finally:
+        sys.setswitchinterval(before)
+    assert all(ids == wanted for ids in prompts)

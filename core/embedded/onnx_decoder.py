@@ -15,10 +15,10 @@ from peft import PeftModel
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from core.attention import reading_of
 from core.embedded.onnx_graph import body_graph, head_graph
 from core.embedded.onnx_memory import Bound, OnnxMemory
 from core.embedded.onnx_nodes import Activations
+from core.look import reading_of
 from core.observation import Observation
 from core.types import AttentionReading
 
