@@ -31,7 +31,6 @@ import psutil
 import torch
 from transformers import AutoModelForCausalLM
 
-from bench.answer_speed import CLIPS, EXAMPLES
 from core.audio import read_clip
 from core.decoder import Decoder, TorchDecoder
 from core.embedded import parts
@@ -41,6 +40,17 @@ from core.load import load
 from core.observation import Observation
 from core.types import SAMPLING_RATE_HZ, Boost, Clip, Conversation, Done, Settings, Span, Turn
 
+EXAMPLES = Path(__file__).parent.parent / "chat_app" / "examples"
+CLIPS = (
+    "woman_meeting_monday",
+    "dog_bark",
+    "stream_water",
+    "violin_a4",
+    "cat_meow",
+    "man_order_coffee",
+    "applause",
+    "piano_a4",
+)
 PROMPT_TOKENS = 600
 MIB = 2**20
 BOOST = Boost("mata", 0.1)

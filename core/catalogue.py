@@ -104,7 +104,15 @@ HEADINGS = (
 
 def table() -> str:
     """The list as text: memory in GiB at each precision, tokens for a second of audio, seconds heard at a time."""
-    built_in = ("embedded", "embedded", APACHE, "1.1", *("-" for _ in range(len(BYTES))), *_hearing("embedded"))
+    built_in = (
+        "embedded",
+        "embedded",
+        APACHE,
+        "1.1",
+        "1.3",
+        *("-" for _ in range(len(BYTES) - 1)),
+        *_hearing("embedded"),
+    )
     rows = [HEADINGS, built_in]
     for one in CHECKPOINTS:
         memory = ("?" if one.size is None else f"{one.size.gib(precision):.1f}" for precision in BYTES)

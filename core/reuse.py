@@ -12,6 +12,8 @@ Names = Sequence[Hashable]
 
 WORTH_TAKING = 32
 """Rows in common for which the memory of what may be another conversation is taken."""
+MOST_KEPT = 8
+"""Memories on the shelf: of the tabs and settings used last. Each has free room, so their number counts too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,7 @@ class Shelf:
         assert memory.tokens == len(names), "every row has a name"
         with self._lock:
             self._kept.append(Kept(tuple(names), adapter, memory))
-            while self.tokens > self.most_tokens:
+            while self.tokens > self.most_tokens or len(self._kept) > MOST_KEPT:
                 self._kept.pop(0)
 
     @property

@@ -17,7 +17,7 @@ from core import lalm as engines
 from core.decoder import TorchMemory
 from core.errors import EngineError
 from core.lalm import Lalm
-from core.reuse import WORTH_TAKING, Shelf, common
+from core.reuse import MOST_KEPT, WORTH_TAKING, Shelf, common
 from core.types import Boost, Clip, Conversation, Event, Settings, Token, Turn
 from tests import tiny
 
@@ -250,14 +250,14 @@ class Rows(TorchMemory):
 names = st.lists(st.integers(0, 1), min_size=WORTH_TAKING, max_size=WORTH_TAKING + 12)
 
 
-@given(kept=st.lists(names, max_size=6), wanted=names, most=st.integers(0, 200))
+@given(kept=st.lists(names, max_size=12), wanted=names, most=st.integers(0, 500))
 def test_the_shelf_gives_the_longest_common_beginning_and_holds_no_more_than_it_may(
     kept: list[list[int]], wanted: list[int], most: int
 ) -> None:
     shelf = Shelf(most)
     for one in kept:
         shelf.put(one, None, Rows(len(one)))
-        assert shelf.tokens <= most
+        assert shelf.tokens <= most and len(shelf._kept) <= MOST_KEPT
     held = [one.names for one in shelf._kept]
     longest = max((common(one, wanted) for one in held), default=0)
     memory = shelf.take(wanted, None)
