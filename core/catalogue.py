@@ -90,6 +90,8 @@ NOTE = f"""
 Memory with {RESERVE_GIB:g} GiB for prompt, keys and values, which take MiB/min for a minute of audio;
 ? is not known here, and read off the files when the model is loaded.
 A clip longer than the window is heard in parts. Licences as their makers give them: read one before you rely on it."""
+BUILT_IN = ("1.1", "1.3", "-", "-")
+"""As measured, all of it (bench/RESULTS.md)."""
 HEADINGS = (
     "checkpoint",
     "family",
