@@ -24,7 +24,7 @@ STRONG = Boost("bias", 4.0, (0.0, 1.0))
 
 
 def prove(lalm: Lalm) -> None:
-    """Checks the four claims that the meter and the boost rest on.
+    """Checks the four claims that the meter and the boost rest on, with the adapter that is on by default.
 
     Raises:
         LoadError: Naming the claim that failed.
@@ -35,7 +35,7 @@ def prove(lalm: Lalm) -> None:
 
         def step(boost: Boost, meter: bool = True) -> tuple[torch.Tensor, AttentionReading | None]:
             plan = lalm.observation(prompt, Settings(boost=boost), rows.shape[1], meter)
-            logits, look = lalm.decoder.step(rows, lalm.decoder.memory(), None, plan)
+            logits, look = lalm.decoder.step(rows, lalm.decoder.memory(), lalm.info.default.adapter, plan)
             return logits, on_host(logits.argmax(), look)[1]
 
         before, _ = step(Boost(), meter=False)
@@ -61,7 +61,7 @@ def short_prompt(lalm: Lalm) -> Prompt:
     """A question about half a second of noise."""
     noise = np.random.default_rng(0).standard_normal(round(PROOF_SECONDS * SAMPLING_RATE_HZ)) / 10
     asked = Conversation((Turn("user", (Clip(noise.astype(np.float32), "noise"), "What is it?")),))
-    return lalm.prompt(asked, Settings())
+    return lalm.prompt(asked, lalm.info.default)
 
 
 def prove_alike(lalm: Lalm, other: Decoder) -> None:
@@ -76,18 +76,21 @@ def prove_alike(lalm: Lalm, other: Decoder) -> None:
         for boost in (Boost(), STRONG):
             plan = lalm.observation(prompt, Settings(boost=boost), rows.shape[1] + 1)
             logits, weights = zip(
-                *(_second_step(decoder, rows, plan) for decoder in (lalm.decoder, other)), strict=True
+                *(_second_step(decoder, rows, lalm.info.default.adapter, plan) for decoder in (lalm.decoder, other)),
+                strict=True,
             )
             apart = float((logits[1] - logits[0]).norm() / logits[0].norm())
             if not (apart < ALIKE and float((weights[1] - weights[0]).abs().max()) < ALIKE):
                 raise LoadError(f"{type(other).__name__} does not decode as {type(lalm.decoder).__name__} does.")
 
 
-def _second_step(decoder: Decoder, rows: torch.Tensor, plan: Observation) -> tuple[torch.Tensor, torch.Tensor]:
+def _second_step(
+    decoder: Decoder, rows: torch.Tensor, adapter: str | None, plan: Observation
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits and weights of the step behind a prompt, fed its last row once more."""
     memory = decoder.memory()
-    decoder.step(rows, memory, None, plan)
-    logits, look = decoder.step(rows[:, -1:], memory, None, plan)
+    decoder.step(rows, memory, adapter, plan)
+    logits, look = decoder.step(rows[:, -1:], memory, adapter, plan)
     _, reading = on_host(logits.argmax(), look)
     assert reading is not None, "the meter is on by default"
     return logits, torch.tensor(reading.weights)
