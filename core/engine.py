@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from core.errors import ConversationError
-from core.types import Conversation, Event, Settings
+from core.types import Conversation, Effect, Event, Settings
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class EngineInfo:
         max_clips: Most clips of one conversation.
         default: Settings this model is best asked with.
         attention: Whether its attention can be read and boosted.
+        effect: Whether it can be asked if the clips mattered (`Engine.matter`).
     """
 
     name: str
@@ -39,6 +40,7 @@ class EngineInfo:
     max_clips: int = 8
     default: Settings = Settings()
     attention: bool = True
+    effect: bool = True
 
 
 class Engine(Protocol):
@@ -57,6 +59,37 @@ class Engine(Protocol):
             LalmError: With a sentence for the person; the engine stays usable.
         """
         ...
+
+    def matter(self, conversation: Conversation, answer: str, settings: Settings) -> Iterator[Effect]:
+        """Did the clips matter? Yields the effect of all clips, then the same with one clip more at a time.
+
+        Forces a finished answer with the clips as they were and with digital silence of the same length in their
+        place. What follows from a clip (an adapter's rows, measured facts) follows from the silence then. The last
+        value has every clip. Closing the iterator ends it; the model is left as it was.
+
+        Args:
+            conversation: As it was answered: the last turn is the user's.
+            answer: The words of the answer. They are tokenised anew.
+            settings: As it was answered with. A boost acts on the row that chooses each token, as it did then.
+
+        Raises:
+            SettingsError: This engine cannot tell (`EngineInfo.effect`).
+            LalmError: With a sentence for the person; the engine stays usable.
+        """
+        ...
+
+
+def check_matter(conversation: Conversation, answer: str, info: EngineInfo) -> None:
+    """What every engine asks before it tells whether the clips mattered.
+
+    Raises:
+        ConversationError: As `check`, or there is no clip, or no answer.
+    """
+    check(conversation, info)
+    if not conversation.clips:
+        raise ConversationError("There is no clip that could have mattered: drop one and ask about it.")
+    if not answer.strip():
+        raise ConversationError("There is no answer to which the clips could have mattered: ask again.")
 
 
 def check(conversation: Conversation, info: EngineInfo) -> None:

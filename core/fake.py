@@ -4,15 +4,16 @@ Its readings have the shape and the laws of real ones (rows sum to 1, a boost ra
 band) but they say nothing about the clips.
 """
 
+import math
 import time
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.engine import EngineInfo
+from core.engine import EngineInfo, check_matter
 from core.errors import ConversationError, EngineError
-from core.types import AttentionReading, Boost, Clip, Conversation, Done, Event, Settings, Stats, Token
+from core.types import AttentionReading, Boost, Clip, Conversation, Done, Effect, Event, Settings, Stats, Token
 
 LAYERS = 8
 PROFILE_BINS = 32
@@ -77,6 +78,31 @@ class FakeEngine:
             total_seconds=time.monotonic() - start,
         )
         yield Done(stats, "stop" if len(spoken) == len(words) else "length")
+
+    def matter(self, conversation: Conversation, answer: str, settings: Settings) -> Iterator[Effect]:
+        """Yields numbers that depend on the clips, the words and the boost, 0 for a silent clip; see `Engine.matter`.
+
+        Raises:
+            ConversationError: There is no clip or no answer.
+        """
+        check_matter(conversation, answer, self.info)
+        tokens = tuple(f"{word} " for word in answer.split())
+        clips = tuple(_effect(clip, tokens, settings) for clip in conversation.clips)
+        whole = tuple(sum(nats) for nats in zip(*clips, strict=True))
+        for known in range(len(clips) + 1):
+            time.sleep(self.delay_seconds)
+            yield Effect(tokens, whole, clips[:known])
+
+
+def _effect(clip: Clip, tokens: tuple[str, ...], settings: Settings) -> tuple[float, ...]:
+    """Nats by token: mostly positive, larger for a louder clip, a boost and longer words."""
+    loudness = math.sqrt(float(np.square(clip.samples).mean()))
+    strength = 1.0 + (settings.boost.alpha if settings.boost.on else 0.0)
+    rng = np.random.default_rng(int(clip.digest[:8], 16))
+    return tuple(
+        float(strength * loudness * len(token) * draw)
+        for token, draw in zip(tokens, rng.uniform(-0.1, 0.5, len(tokens)), strict=True)
+    )
 
 
 def _answer(conversation: Conversation, settings: Settings) -> tuple[str, ...]:

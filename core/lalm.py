@@ -2,22 +2,23 @@
 
 import time
 from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from cachetools import LRUCache
 
-from core import decode
+from core import decode, needle
 from core.adapter import Adapters
 from core.attention import Lens
 from core.decoder import Decoder, Memory, TorchDecoder
-from core.engine import EngineInfo, check
+from core.engine import EngineInfo, check, check_matter
 from core.errors import ConversationError, EngineError, SettingsError
 from core.families.family import EncodedClip, Family, Loaded, hear, rows_beside
 from core.measure import in_words, measure
 from core.observation import Observation
 from core.prompt import Prompt, build
 from core.reuse import Shelf
-from core.types import Clip, Conversation, Done, Event, Settings, Stats, Token
+from core.types import Clip, Conversation, Done, Effect, Event, Settings, Stats, Token
 
 HEARD_BYTES = 256 * 2**20
 """Of clips that were heard, kept for the next question about them."""
@@ -54,10 +55,28 @@ class Lalm:
         """
         began = time.perf_counter()
         check(conversation, self.info)
+        with self._usable(settings):
+            yield from self._answer(conversation, settings, began)
+
+    def matter(self, conversation: Conversation, answer: str, settings: Settings) -> Iterator[Effect]:
+        """Whether the clips mattered to an answer; see `Engine.matter`.
+
+        Raises:
+            ConversationError: There is no clip or no answer, or more than the model can hear or hold.
+            SettingsError: There is no such adapter.
+            EngineError: The model ran out of memory.
+        """
+        check_matter(conversation, answer, self.info)
+        with self._usable(settings):
+            yield from needle.effects(self, conversation, answer, settings)
+
+    @contextmanager
+    def _usable(self, settings: Settings) -> Iterator[None]:
+        """Refuses an adapter that is not there; where memory runs out, frees some and says so."""
         if settings.adapter is not None and settings.adapter not in self.adapters.names:
             raise SettingsError(f"There is no adapter called {settings.adapter!r}: choose another in the settings.")
         try:
-            yield from self._answer(conversation, settings, began)
+            yield
         except (torch.OutOfMemoryError, MemoryError) as error:
             self.shelf.clear()
             raise EngineError(
@@ -111,16 +130,25 @@ class Lalm:
             meter,
         )
 
-    def _answer(self, conversation: Conversation, settings: Settings, began: float) -> Iterator[Event]:
-        loaded = self.loaded
-        built = self.prompt(conversation, settings)
-        encoded = time.perf_counter()
-        limit = len(built.ids) + settings.max_tokens
+    def limit(self, built: Prompt, answer_tokens: int) -> int:
+        """Tokens of a prompt and an answer after it.
+
+        Raises:
+            ConversationError: The model holds fewer.
+        """
+        limit = len(built.ids) + answer_tokens
         if limit > self.info.context_tokens:
             raise ConversationError(
                 f"This conversation needs {limit} tokens and {self.info.name} holds {self.info.context_tokens}: "
                 f"start a new conversation, or use fewer or shorter clips."
             )
+        return limit
+
+    def _answer(self, conversation: Conversation, settings: Settings, began: float) -> Iterator[Event]:
+        loaded = self.loaded
+        built = self.prompt(conversation, settings)
+        encoded = time.perf_counter()
+        limit = self.limit(built, settings.max_tokens)
         with torch.inference_mode():
             rows = built.embed(loaded.embed_tokens)
             observation = self.observation(built, settings, limit)
@@ -144,9 +172,9 @@ class Lalm:
             raise
         finally:
             if whole:  # an error may have left layers that hold different rows
-                self._keep([*names, *answer], len(names), memory, settings.adapter, observation)
+                self.keep([*names, *answer], len(names), memory, settings.adapter, observation)
 
-    def _keep(
+    def keep(
         self, names: Sequence[Hashable], prompt: int, memory: Memory, adapter: str | None, observation: Observation
     ) -> None:
         """Puts a memory on the shelf, without what a boost has tainted: the last row of the prompt, and the answer."""

@@ -15,7 +15,7 @@ from core.audio import Limits
 from core.engine import EngineInfo, check
 from core.errors import ConversationError, EngineError, LalmError, LoadError, SettingsError
 from core.texts import one_line
-from core.types import Conversation, Done, Event, Settings, Stats, Token
+from core.types import Conversation, Done, Effect, Event, Settings, Stats, Token
 
 SCHEMES = ("http://", "https://")
 """How a server's address begins; other models have a name or a folder."""
@@ -84,6 +84,17 @@ class Remote:
                 yield from self._answer(response, began)
         except httpx2.HTTPError as error:
             raise EngineError(_lost(self.where, error, self.stall_seconds)) from error
+
+    def matter(self, conversation: Conversation, answer: str, settings: Settings) -> Iterator[Effect]:
+        """A server answers but forces no answer; see `Engine.matter`.
+
+        Raises:
+            SettingsError: Always.
+        """
+        raise SettingsError(
+            f"The model on {self.where} cannot be asked whether the clips mattered: start Earshot with a model of "
+            f"its own, --model embedded for one."
+        )
 
     def _answer(self, response: httpx2.Response, began: float) -> Iterator[Event]:
         pieces, first_seconds, reason, usage = 0, 0.0, "", None
@@ -157,6 +168,7 @@ def connect(model: str, precision: str = "auto", adapters: Sequence[str] = ()) -
         longest_seconds=longest_seconds,
         context_tokens=card.max_model_len or 0,
         attention=False,
+        effect=False,
     )
     return Remote(base, card.id, info)
 

@@ -239,6 +239,37 @@ class AttentionReading:
 
 
 @dataclass(frozen=True)
+class Effect:
+    """Did the clips matter to an answer: how much likelier they made each of its tokens, in nats (natural logarithm).
+
+    Log-probability with the clips as they were, less that with them silenced. Positive: they helped to say this.
+
+    Attributes:
+        tokens: The answer, token by token; a text may be empty while a character is incomplete.
+        whole_nats: With all clips silenced together, shape (tokens,).
+        clips_nats: With clip A alone silenced, clip B ..., shape (clips, tokens); while it is being found out, of the
+            first clips only. They do not add up to the whole: two clips may say the same, or matter together only.
+    """
+
+    tokens: tuple[str, ...]
+    whole_nats: tuple[float, ...]
+    clips_nats: tuple[tuple[float, ...], ...]
+
+    def __post_init__(self) -> None:
+        assert self.tokens and all(len(nats) == len(self.tokens) for nats in (self.whole_nats, *self.clips_nats))
+
+    @property
+    def whole_nats_per_token(self) -> float:
+        """All clips together: the mean over the answer's tokens."""
+        return sum(self.whole_nats) / len(self.tokens)
+
+    @property
+    def clips_nats_per_token(self) -> tuple[float, ...]:
+        """Each clip alone: the mean over the answer's tokens, shape (clips,)."""
+        return tuple(sum(nats) / len(self.tokens) for nats in self.clips_nats)
+
+
+@dataclass(frozen=True)
 class Stats:
     """What one answer cost. Seconds are wall time; `first_token_seconds` counts from the call of `stream`."""
 

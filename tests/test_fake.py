@@ -83,6 +83,20 @@ def test_it_fails_when_told_to() -> None:
         next(stream)
 
 
+def test_what_it_says_mattered_depends_on_what_it_was_given() -> None:
+    engine, answer = FakeEngine(delay_seconds=0), "Clip A is the louder one."
+    partial = list(engine.matter(ask(2), answer, Settings()))
+    assert [len(effect.clips_nats) for effect in partial] == [0, 1, 2]
+    assert len({effect.whole_nats for effect in partial}) == 1 and "".join(partial[0].tokens).strip() == answer
+    boosted = list(engine.matter(ask(2), answer, Settings(boost=Boost("mata", 0.5))))[-1]
+    np.testing.assert_allclose(boosted.whole_nats, np.multiply(partial[-1].whole_nats, 1.5))
+    silence = Clip(np.zeros(8_000, np.float32), "nothing.wav")
+    *_, effect = engine.matter(Conversation((Turn("user", (sound(1), silence, "Which?")),)), answer, Settings())
+    assert not any(effect.clips_nats[1]) and effect.clips_nats[0] == effect.whole_nats == partial[-1].clips_nats[1]
+    with pytest.raises(ConversationError, match="no clip"):
+        next(engine.matter(ask(0), answer, Settings()))
+
+
 def test_too_many_clips_are_refused_with_the_number_allowed() -> None:
     engine = FakeEngine(delay_seconds=0)
     with pytest.raises(ConversationError, match=f"at most {engine.info.max_clips}"):

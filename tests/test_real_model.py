@@ -54,3 +54,15 @@ def test_a_boost_raises_the_share_it_acts_on(engine: Engine) -> None:
     for layer in reading.boosted:
         place = reading.layers.index(layer)
         assert sum(reading.weights[place][index] for index in clips) == pytest.approx(0.6, abs=1e-3)
+
+
+def test_a_clip_matters_to_the_word_for_what_is_in_it(engine: Engine) -> None:
+    clips = [read_clip(EXAMPLES / f"{name}.flac") for name in ("dog_bark", "stream_water")]
+    conversation, settings = Conversation((Turn("user", (*clips, "What is in clip A?")),)), engine.info.default
+    text = "".join(event.text for event in engine.stream(conversation, settings) if isinstance(event, Token))
+    *_, effect = engine.matter(conversation, text, settings)
+    assert "".join(effect.tokens) == text.strip() and "dog" in text.lower()
+    first, second = effect.clips_nats_per_token
+    assert effect.whole_nats_per_token > 0.1 and first > 0.1 and first > second
+    place = next(index for index, token in enumerate(effect.tokens) if "dog" in token.lower())
+    assert effect.clips_nats[0][place] > 1.0

@@ -68,6 +68,14 @@ def hung_up(server: str) -> bool:
     return False
 
 
+def test_whether_clips_mattered_is_not_asked_of_a_server(engine: Remote, server: str, tone_clip) -> None:
+    before = len(asked(server))
+    assert not engine.info.effect
+    with pytest.raises(SettingsError, match="cannot be asked whether the clips mattered: start Earshot with a model"):
+        list(engine.matter(told("Which?", tone_clip()), "Clip A.", Settings()))
+    assert len(asked(server)) == before
+
+
 def test_each_clip_arrives_under_its_letter_across_two_turns(engine: Remote, tone_clip) -> None:
     sent = [(440.0, 0.6, 0.5), (1000.0, 1.25, 0.25), (150.0, 0.3, 1.0)]
     a, b, c = (tone_clip(f"{hz}.wav", hz, seconds, level) for hz, seconds, level in sent)

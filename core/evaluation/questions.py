@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal, get_args
 
-import numpy as np
-
+from core.needle import silent
 from core.training.corpus import plain_words
 from core.training.gates import Asked
 from core.training.manifest import Recording
@@ -26,11 +25,6 @@ def posed(asked: Asked, arm: Arm) -> tuple[tuple[Clip, ...], Exchange] | None:
     if arm == "silence":
         return tuple(silent(clip) for clip in asked.clips), asked.exchange
     return None if asked.swapped is None else (asked.clips[::-1], asked.swapped)
-
-
-def silent(clip: Clip) -> Clip:
-    """Digital silence of a clip's length."""
-    return Clip(np.zeros_like(clip.samples), clip.label)
 
 
 def known_names(recordings: Iterable[Recording]) -> frozenset[str]:
