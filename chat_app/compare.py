@@ -29,7 +29,7 @@ COLUMNS = (
     *("clips", "files", "question", "settings", "answer", "ended", "problem"),
     *("first_token_seconds", "tokens_per_second", "audio_share", "audio_lift"),
 )
-LINE_LENGTH = 200
+LINE_LENGTH, QUESTION_LENGTH = 600, 60
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 Cell = str | float
@@ -120,15 +120,12 @@ def _ask_all(
                 table.flush()
                 sections[-1] = replace(sections[-1], answers=(*sections[-1].answers, (name, exchange)))
                 done += 1
-                _say(f"{done}/{total} {group.name} · {name} · {question}: {exchange.problem or _how(exchange)}")
+                asked = one_line(question, QUESTION_LENGTH)
+                _say(f"{done}/{total} {group.name} · {name} · {asked}: {exchange.problem or view.cost(exchange)}")
 
 
 def _say(line: str) -> None:
     print(one_line(line, LINE_LENGTH), file=sys.stderr, flush=True)
-
-
-def _how(exchange: Exchange) -> str:
-    return view.cost(exchange) or exchange.ending
 
 
 def _clips(group: Group, engine: Engine) -> tuple[tuple[Clip, ...], str]:
@@ -178,7 +175,10 @@ def _row(group: Group, name: str, exchange: Exchange, clips: Sequence[Clip], let
 
 def _harmless(cell: Cell) -> Cell:
     """A spreadsheet takes a text that begins with one of these for a formula; after an apostrophe it does not."""
-    return f"'{cell}" if isinstance(cell, str) and cell.lstrip().startswith(FORMULA) else cell
+    if isinstance(cell, float | int):
+        return cell
+    # Without blanks and what cannot be seen, which a spreadsheet may skip too.
+    return f"'{cell}" if one_line(cell, len(cell) + 12).startswith(FORMULA) else cell
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -238,6 +239,24 @@ def test_no_text_becomes_a_formula(text: str) -> None:
     kept = _harmless(text)
     assert kept in (text, f"'{text}") and not kept.strip().startswith(FORMULA)
     assert _harmless(-1.5) == -1.5
+    assert _harmless("\u200b\ufeff\t =1+1").startswith("'")
+
+
+def test_a_boost_that_cannot_act_is_refused_before_the_first_question(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = FakeEngine(delay_seconds=0)
+    engine.info = replace(engine.info, attention=False)
+    assert ran(folder, f"{SMALL}[[settings]]\nmethod = 'mata'", engine) == 2
+    assert "method mata cannot act there" in capsys.readouterr().err and engine.asked == []
+
+
+def test_a_progress_line_is_one_line_and_keeps_its_end(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    question = "why? " * 90 + "\\n\\u001b[31m"
+    assert ran(folder, f'questions = ["{question}"]\n{CLIPS}') == 0
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "\x1b" not in said and len(said) < 200
+    assert re.search(r"first token in \d+\.\d s · \d+ tokens/s$", said.strip())
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -248,7 +267,11 @@ def test_the_command_runs_a_sheet_from_a_terminal(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("1/1 notes · default · Which is higher?: first token in ")
     assert done.stdout.splitlines() == [str(folder / "sheet-answers" / name) for name in (TABLE, REPORT)]
-    wrong = written(folder, f'model = "fake"\nprecision = "nf3"\n{SMALL}'.replace('"fake"', '"embedded"'))
+    bare = written(folder, SMALL)  # what it does not name is as on the command line
+    app = [sys.executable, "app.py", "--model", "fake", "--sheet", str(bare), "--out", str(folder / "bare")]
+    done = subprocess.run(app, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "fake answer" in (folder / "bare" / TABLE).read_text("utf-8"), done.stderr
+    wrong = written(folder, f'model = "embedded"\nprecision = "nf3"\n{SMALL}')
     done = subprocess.run(
         [*command, str(wrong), "--out", str(folder / "out")], cwd=ROOT, capture_output=True, text=True, check=False
     )
