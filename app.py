@@ -10,8 +10,9 @@ the defaults do. Either way this module runs once, and so the model is loaded on
 import argparse
 import sys
 import time
+from pathlib import Path
 
-from chat_app import build, launch_options, strings
+from chat_app import build, compare, launch_options, strings
 from core.catalogue import NOTE, table
 from core.errors import LoadError
 from core.load import load
@@ -40,6 +41,8 @@ def arguments(line: list[str]) -> argparse.Namespace:
         help="on a GPU: each token one recorded step; never tried there yet",
     )
     parser.add_argument("--list-models", action="store_true", help="what can be loaded, and what it needs; then ends")
+    parser.add_argument("--sheet", type=Path, help="answer a sheet of questions without a page (docs/compare.md)")
+    parser.add_argument("--out", type=Path, help="with --sheet: folder of the results")
     parser.add_argument("--port", type=int, help="default: the first free one from 7860")
     parser.add_argument("--share", default="never", choices=("never",), help="this machine alone sees the page")
     known, unknown = parser.parse_known_args(line)
@@ -52,6 +55,20 @@ chosen = arguments(sys.argv[1:] if __name__ == "__main__" else [])
 if chosen.list_models:
     print(table(), NOTE, sep="\n")
     sys.exit(0)
+if chosen.sheet is not None:
+    # What the sheet does not name is as on the command line.
+    sys.exit(
+        compare.run(
+            chosen.sheet,
+            chosen.out,
+            lambda sheet: load(
+                sheet.model or chosen.model,
+                sheet.precision or chosen.precision,
+                sheet.adapters or chosen.adapter,
+                graphs=chosen.cuda_graphs,
+            ),
+        )
+    )
 started_seconds = time.monotonic()
 try:
     engine = load(chosen.model, chosen.precision, chosen.adapter, graphs=chosen.cuda_graphs)

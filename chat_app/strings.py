@@ -10,6 +10,8 @@ TAGLINE_WITHOUT_METER = "Drop a few sounds and ask what they have in common."
 LOADED = "{name}, {precision}: {reason}.\nLoaded in {seconds:.1f} s: {address}"
 PORT_TAKEN = "Port {port} is taken: choose another with --port, or leave it out."
 UNKNOWN_ARGUMENTS = "Not known and left out: {arguments}"
+INTERRUPTED = "Interrupted: the answers so far are kept."
+GROUP_LEFT_OUT = "Clips {name} are not asked about: {problem}"
 
 # Input
 BOX_LABEL = "Question"
@@ -79,6 +81,16 @@ MAX_TOKENS_LABEL = "Longest answer, in tokens"
 SEED_LABEL = "Seed"
 PRESET_LABEL = "System prompt"
 SYSTEM_LABEL, SYSTEM_PLACEHOLDER = "Text of the system prompt", "empty: the model's own"
+
+# Report
+IN_FULL = (
+    "boost {method}{strength} · adapter {adapter} · measured facts {facts} · temperature {temperature:g} · "
+    "top_p {top_p:g} · at most {tokens} tokens · seed {seed} · system prompt: {system}"
+)
+
+STRENGTH = " {alpha:g} from {first:g} to {last:g} of the depth"
+FACTS_GIVEN = {True: "given", False: "off"}
+OWN_SYSTEM = "the model's own"
 
 # Meter
 METER_LABEL = "Where the model attended during this answer"

@@ -121,11 +121,14 @@ def _made_with(settings: Settings) -> list[str]:
 
 def speed(stats: Stats) -> tuple[str, ...]:
     """Seconds to the first token, and the rate of those after it where there are any."""
-    first = strings.FIRST_TOKEN.format(seconds=stats.first_token_seconds)
+    first, rate = strings.FIRST_TOKEN.format(seconds=stats.first_token_seconds), tokens_per_second(stats)
+    return (first,) if rate is None else (first, strings.SPEED.format(rate=rate))
+
+
+def tokens_per_second(stats: Stats) -> float | None:
+    """Rate of the tokens after the first; None where there are none."""
     rest_seconds = stats.total_seconds - stats.first_token_seconds
-    if stats.answer_tokens < 2 or rest_seconds <= 0:
-        return (first,)
-    return first, strings.SPEED.format(rate=(stats.answer_tokens - 1) / rest_seconds)
+    return (stats.answer_tokens - 1) / rest_seconds if stats.answer_tokens > 1 and rest_seconds > 0 else None
 
 
 def status(info: EngineInfo, phase: str) -> str:

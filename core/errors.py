@@ -4,6 +4,7 @@ LalmError
 ├── AudioError        a file that cannot be used as a clip
 ├── ConversationError a conversation that cannot be asked (no question, too many clips, too long)
 ├── SettingsError     a setting outside its range
+├── SheetError        a sheet of questions that cannot be run
 ├── LoadError         a model, its parts or an adapter that cannot be had
 └── EngineError       the model failed in the middle of an answer
 
@@ -39,6 +40,10 @@ class ConversationError(LalmError):
 
 class SettingsError(LalmError):
     """A setting outside its range."""
+
+
+class SheetError(LalmError):
+    """A sheet of clips, questions and settings that cannot be run as it is."""
 
 
 class LoadError(LalmError):
