@@ -130,8 +130,7 @@ def _say(line: str) -> None:
 
 def _clips(group: Group, engine: Engine) -> tuple[tuple[Clip, ...], str]:
     """The clips; or none and a sentence, for without one of them the letters would name others."""
-    usual = Limits()
-    limits = replace(usual, max_seconds=min(usual.max_seconds, engine.info.longest_seconds))
+    limits = Limits().up_to(engine.info.longest_seconds)
     try:
         return tuple(read_clip(file, limits=limits) for file in group.files), ""
     except AudioError as error:

@@ -212,8 +212,7 @@ class Handlers:
 
     def _limits(self) -> Limits:
         """A clip the model would not hear is refused when it is dropped, not when it is asked about."""
-        usual = Limits()
-        return replace(usual, max_seconds=min(usual.max_seconds, self.engine.info.longest_seconds))
+        return Limits().up_to(self.engine.info.longest_seconds)
 
 
 def _settled(session: Session) -> Session:

@@ -48,7 +48,6 @@ def report(title: str, info: EngineInfo, sections: Sequence[Section]) -> str:
     """
     css = "".join((HERE / name).read_text("utf-8") for name in ("page.css", "report.css"))
     body = "".join(map(_section, sections))
-    model = f"{info.name} · {info.precision} · {info.reason}"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
@@ -56,7 +55,7 @@ def report(title: str, info: EngineInfo, sections: Sequence[Section]) -> str:
         f"<title>{escape(title)} · {strings.TITLE}</title><style>{css}</style></head>"
         '<body class="gradio-container"><main class="es-report">'
         f'<header class="es-header"><h1 dir="auto">{escape(title)}</h1>'
-        f"<p>{strings.TITLE} · <bdi>{escape(model)}</bdi></p></header>"
+        f"<p>{strings.TITLE} · <bdi>{escape(view.who_answers(info))}</bdi></p></header>"
         f"{_made_with(sections)}{body}</main></body></html>\n"
     )
 

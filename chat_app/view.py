@@ -131,9 +131,14 @@ def tokens_per_second(stats: Stats) -> float | None:
     return (stats.answer_tokens - 1) / rest_seconds if stats.answer_tokens > 1 and rest_seconds > 0 else None
 
 
+def who_answers(info: EngineInfo) -> str:
+    """The model, how it was loaded and why, in one line of plain text. Hostile where a server named it."""
+    return f"{info.name} · {info.precision} · {info.reason}"
+
+
 def status(info: EngineInfo, phase: str) -> str:
     """The status line: which model, how it was loaded and why, and what goes on now."""
-    model = f"{info.name} · {info.precision} · {info.reason}"
+    model = who_answers(info)
     return (
         f'<div class="es-status"><span class="es-model" title="{escape(model)}">{escape(model)}</span>'
         f'<span role="status" class="es-phase">{escape(phase)}</span></div>'

@@ -7,7 +7,7 @@ samples, while they are decoded. Knows no model and no screen.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -67,6 +67,10 @@ class Limits:
     max_channels: int = 32
     min_hz: int = 2_000
     max_hz: int = 384_000
+
+    def up_to(self, seconds: float) -> "Limits":
+        """The same for a model that hears no clip longer than this."""
+        return replace(self, max_seconds=min(self.max_seconds, seconds))
 
 
 def read_clip(path: Path, label: str | None = None, limits: Limits = Limits()) -> Clip:

@@ -106,16 +106,7 @@ HEADINGS = (
 
 def table() -> str:
     """The list as text: memory in GiB at each precision, tokens for a second of audio, seconds heard at a time."""
-    built_in = (
-        "embedded",
-        "embedded",
-        APACHE,
-        "1.1",
-        "1.3",
-        *("-" for _ in range(len(BYTES) - 1)),
-        *_hearing("embedded"),
-    )
-    rows = [HEADINGS, built_in]
+    rows = [HEADINGS, ("embedded", "embedded", APACHE, *BUILT_IN, *_hearing("embedded"))]
     for one in CHECKPOINTS:
         memory = ("?" if one.size is None else f"{one.size.gib(precision):.1f}" for precision in BYTES)
         minute = "?"
@@ -130,5 +121,4 @@ def table() -> str:
 def _hearing(model_type: str) -> tuple[str, str, str]:
     """Tokens a second, window and longest clip of a family."""
     family = FAMILIES[model_type]
-    longest_seconds = family.longest_seconds or family.window_seconds
-    return f"{family.tokens_per_second:.3g}", f"{family.window_seconds:.0f} s", f"{longest_seconds:.0f} s"
+    return f"{family.tokens_per_second:.3g}", f"{family.window_seconds:.0f} s", f"{family.limit_seconds:.0f} s"

@@ -64,12 +64,12 @@ def load(
         adapters=ready.names,
         layers=loaded.model.get_decoder().config.num_hidden_layers,
         window_seconds=family.window_seconds,
-        longest_seconds=family.longest_seconds or family.window_seconds,
+        longest_seconds=family.limit_seconds,
         context_tokens=family.context_tokens,
         default=Settings(adapter=next(iter(ready.names), None)),
     )
     fast = family.fast_decoder if placement.precision == "int8" else None
-    lalm = Lalm(loaded, family, info, ready, None if fast is None else fast(folders, progress))
+    lalm = Lalm(loaded, family, info, ready, None if fast is None else fast(loaded, folders, progress))
     prove(lalm)
     if graphs and placement.device == "cuda" and placement.precision != "int8":  # int8 asks the host for columns
         record(lalm, GraphDecoder(loaded, lalm.lens, ready), progress)

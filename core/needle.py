@@ -48,17 +48,23 @@ def effects(lalm: "Lalm", conversation: Conversation, answer: str, settings: Set
 
 
 def answer_ids(lalm: "Lalm", answer: str, settings: Settings) -> tuple[int, ...]:
-    """Token ids of an answer, shape (tokens,), as `core.prompt` has them for an assistant's turn.
+    """Token ids of an answer's words, shape (tokens,): `forced_ids` without the token that ends it."""
+    ids = forced_ids(lalm, answer, settings)[:-1]
+    assert ids, "an empty answer is refused before"
+    return ids
+
+
+def forced_ids(lalm: "Lalm", answer: str, settings: Settings) -> tuple[int, ...]:
+    """Token ids of an answer and of the token by which the model ends it, as `core.prompt` has them.
 
     The words are tokenised anew, without white space around them, so that a model that wrote them in an unusual
-    spelling is asked about the usual one. The token that ends an answer is not among them.
+    spelling is asked about the usual one.
     """
     # without clips: the ids of an answer are the same after any question, and nothing has to be heard for them
     turns = (Turn("user", ("?",)), Turn("assistant", (answer,)))
     segments = lalm.prompt(Conversation(turns), settings).segments
-    ids = tuple(token for segment in segments if segment.role == "assistant" for token in segment.ids)
-    assert ids, "an empty answer is refused before"
-    return ids
+    place = next(index for index, segment in enumerate(segments) if segment.role == "assistant")
+    return (*segments[place].ids, *segments[place + 1].ids[:1])
 
 
 def log_likelihoods(

@@ -57,6 +57,15 @@ CHATML = (
 )
 SENTENCES = ["Which clip has the dog?", "Clip A: user assistant system Audio 1:", "You are a helpful assistant."]
 CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+DECODER: dict[str, Any] = {
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 4096,
+}
+"""What every tiny decoder has: enough layers to tell them apart, and widths that nf4 takes on a CPU."""
 
 
 def tone(hz: float, seconds: float = 1.0, label: str = "tone.wav") -> Clip:
@@ -212,13 +221,8 @@ def qwen2_audio() -> Loaded:
         max_source_positions=1500,
     )
     text = Qwen2Config(
+        **DECODER,
         vocab_size=len(words),
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=4096,
     )
     config = Qwen2AudioConfig(
         audio_config=tower, text_config=text, audio_token_id=words.convert_tokens_to_ids("<|AUDIO|>")
@@ -272,7 +276,7 @@ def engine(model_type: str) -> Lalm:
         adapters=adapters.names,
         layers=3,
         window_seconds=family.window_seconds,
-        longest_seconds=family.longest_seconds or family.window_seconds,
+        longest_seconds=family.limit_seconds,
         context_tokens=4096,
     )
     return Lalm(loaded, family, info, adapters)

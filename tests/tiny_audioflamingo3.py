@@ -36,13 +36,8 @@ TOWER = AudioFlamingo3EncoderConfig(
 def text(vocabulary: int) -> Qwen2Config:
     """Three decoder layers with grouped queries."""
     return Qwen2Config(
+        **tiny.DECODER,
         vocab_size=vocabulary,
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=4096,
     )
 
 

@@ -47,16 +47,11 @@ def gemma3n() -> Loaded:
     )
     processor = AudioProcessor(Gemma3nAudioFeatureExtractor(feature_size=16), words, TEMPLATE)
     text = Gemma3nTextConfig(
+        **tiny.DECODER,
         vocab_size=len(words),
         vocab_size_per_layer_input=text_tokens,
-        hidden_size=64,
         hidden_size_per_layer_input=64,
-        intermediate_size=128,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        num_key_value_heads=2,
         head_dim=16,
-        max_position_embeddings=4096,
         sliding_window=64,
         layer_types=["sliding_attention", "full_attention", "full_attention"],
         num_kv_shared_layers=1,

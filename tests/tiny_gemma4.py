@@ -46,17 +46,12 @@ def gemma4() -> Loaded:
     words = tokenizer()
     processor = AudioProcessor(Gemma4AudioFeatureExtractor(feature_size=16), words, TEMPLATE)
     text = Gemma4TextConfig(
+        **tiny.DECODER,
         vocab_size=len(words),
         vocab_size_per_layer_input=len(words),
-        hidden_size=64,
         hidden_size_per_layer_input=64,
-        intermediate_size=128,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        num_key_value_heads=2,
         head_dim=16,
         global_head_dim=32,
-        max_position_embeddings=4096,
         sliding_window=64,
         layer_types=["sliding_attention", "full_attention", "full_attention"],
         num_kv_shared_layers=1,

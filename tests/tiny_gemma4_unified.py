@@ -22,17 +22,12 @@ def gemma4_unified() -> Loaded:
     words = tokenizer()
     processor = AudioProcessor(Gemma4UnifiedAudioFeatureExtractor(), words, TEMPLATE)
     text = Gemma4UnifiedTextConfig(
+        **tiny.DECODER,
         vocab_size=len(words),
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        num_key_value_heads=2,
         num_global_key_value_heads=1,
         head_dim=16,
         global_head_dim=32,
         attention_k_eq_v=True,
-        max_position_embeddings=4096,
         sliding_window=64,
         layer_types=["sliding_attention", "sliding_attention", "full_attention"],
         final_logit_softcapping=30.0,

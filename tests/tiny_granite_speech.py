@@ -34,14 +34,9 @@ def granite_speech() -> Loaded:
     processor = GraniteSpeechProcessor(LogMel(), words)
     config = GraniteSpeechConfig(
         text_config={
+            **tiny.DECODER,
             "model_type": "granite",
             "vocab_size": len(words),
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "num_hidden_layers": 3,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "max_position_embeddings": 4096,
             "embedding_multiplier": 2.0,
             "attention_multiplier": 0.2,
             "residual_multiplier": 0.7,

@@ -33,13 +33,8 @@ def phi4_multimodal() -> Loaded:
     processor = AudioProcessor(Phi4MultimodalFeatureExtractor(feature_size=16), words, TEMPLATE)
     tower = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2}
     config = Phi4MultimodalConfig(
+        **tiny.DECODER,
         vocab_size=len(words),
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=4096,
         pad_token_id=words.pad_token_id,
         bos_token_id=words.pad_token_id,
         eos_token_id=words.eos_token_id,

@@ -46,15 +46,10 @@ def voxtral() -> Loaded:
             "num_attention_heads": 2,
         },
         text_config={
+            **tiny.DECODER,
             "model_type": "llama",
             "vocab_size": len(words),
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "num_hidden_layers": 3,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
             "head_dim": 16,
-            "max_position_embeddings": 4096,
         },
         audio_token_id=words.convert_tokens_to_ids("[AUDIO]"),
     )

@@ -1,6 +1,5 @@
 """Keys and values of one conversation, and the buffers by which the graph reads and writes them in place."""
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import LlamaConfig
 
+from core.boost import logit
 from core.embedded.onnx_graph import key_sizes
 from core.observation import Observation
 
@@ -118,5 +118,5 @@ class Bound:
         by_target = boost.method == "target"
         vector[:keys] = gain if by_target else boost.alpha * gain
         self.by_target[...] = by_target
-        self.logit[...] = math.log(boost.alpha / (1 - boost.alpha)) if by_target else 0
+        self.logit[...] = logit(boost.alpha) if by_target else 0
         return boost.layers(len(self.boosted))

@@ -14,6 +14,7 @@ from torch.nn.functional import linear
 from core.decoder import finished
 from core.evaluation.packing import BoostedRows, Layout
 from core.lalm import Lalm
+from core.needle import forced_ids
 from core.prompt import Prompt
 from core.types import Boost, Clip, Conversation, Settings, Turn
 
@@ -42,17 +43,8 @@ def forced(lalm: Lalm, clips: Sequence[Clip], question: str, answers: Sequence[s
         settings: System prompt and adapter.
     """
     asked = Turn("user", (*clips, question))
-    ids = tuple(answer_ids(lalm, answer, settings) for answer in answers)
+    ids = tuple(forced_ids(lalm, answer, settings) for answer in answers)
     return Forced(lalm.prompt(Conversation((asked,)), settings), ids)
-
-
-def answer_ids(lalm: Lalm, answer: str, settings: Settings) -> tuple[int, ...]:
-    """Token ids of an answer and of the token by which the model ends it."""
-    # without clips: the ids of an answer are the same after any question, and nothing has to be heard for them
-    turns = (Turn("user", ("?",)), Turn("assistant", (answer,)))
-    segments = lalm.prompt(Conversation(turns), settings).segments
-    place = next(index for index, segment in enumerate(segments) if segment.role == "assistant")
-    return (*segments[place].ids, *segments[place + 1].ids[:1])
 
 
 @torch.inference_mode()

@@ -9,9 +9,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
+from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
-from core.embedded.assembly import assembled, load_embedded
+from core.embedded.assembly import load_embedded
 from core.embedded.comparer import Comparer
 from core.embedded.ears import Ears, Heard
 from core.embedded.joiner import Joiner, token_seconds
@@ -113,17 +113,19 @@ def load_beside(loaded: Loaded, adapter: str, folder: Path) -> None:
     loaded.hearing.comparers[adapter] = comparer.eval()
 
 
-def fast_decoder(adapters: Mapping[str, Path], progress: Progress) -> OnnxDecoder:
+def fast_decoder(loaded: Loaded, adapters: Mapping[str, Path], progress: Progress) -> OnnxDecoder:
     """The language model in int8 by ONNX Runtime, exported into the cache once for every adapter."""
-    folder = assembled(progress)
+    model = loaded.model
+    assert isinstance(model, LlamaForCausalLM) and model.name_or_path, "it was loaded from the cache"
+    folder = Path(model.name_or_path)
 
     @cache
     def bare() -> LlamaForCausalLM:
         progress("Quantising the language model, once ...")
-        model: LlamaForCausalLM = LlamaForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
-        return model
+        again: LlamaForCausalLM = LlamaForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
+        return again
 
-    return OnnxDecoder.of(bare, LlamaConfig.from_pretrained(folder), adapters, folder, torch.get_num_threads())
+    return OnnxDecoder.of(bare, model.config, adapters, folder, torch.get_num_threads())
 
 
 def load(_checkpoint: str, progress: Progress = print) -> Loaded:

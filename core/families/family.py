@@ -99,12 +99,13 @@ class Family:
         encode: A clip -> its rows in the text backbone.
         load: A checkpoint or folder and keyword arguments of `from_pretrained` -> the model in memory.
         context_tokens: Tokens of one conversation.
-        longest_seconds: The longest clip, heard in parts of at most the window; None where that is the window.
+        longest_seconds: The longest clip, heard in parts of at most the window; None where that is the window. Ask
+            `limit_seconds`.
         own_adapter: The folder inside a checkpoint that holds the LoRA it was trained with, "" being the checkpoint's
             own; None in a family whose checkpoints bring none.
         prefix: Of the tensors' names that are loaded, where a checkpoint holds other models too.
-        fast_decoder: Folders of the adapters that are loaded, and what is told of the progress -> a decoder in int8,
-            faster than torch's; None where there is none.
+        fast_decoder: A model, folders of the adapters it has loaded, what is told of the progress -> a decoder in
+            int8, faster than torch's; None where there is none.
         load_beside: Reads what an adapter's folder holds beside its LoRA, under the adapter's name; None where adapters
             are LoRA alone.
         beside: An adapter's name, clips, and questions about them -> the rows it puts beside them.
@@ -121,9 +122,14 @@ class Family:
     longest_seconds: float | None = None
     own_adapter: str | None = None
     prefix: str = ""
-    fast_decoder: "Callable[[Mapping[str, Path], Callable[[str], None]], Decoder] | None" = None
+    fast_decoder: "Callable[[Loaded, Mapping[str, Path], Callable[[str], None]], Decoder] | None" = None
     load_beside: Callable[[Loaded, str, Path], None] | None = None
     beside: Callable[[Loaded, str, Sequence[EncodedClip], Sequence[str]], Beside] | None = None
+
+    @property
+    def limit_seconds(self) -> float:
+        """The longest clip."""
+        return self.longest_seconds or self.window_seconds
 
 
 def hear(family: Family, loaded: Loaded, clip: Clip) -> EncodedClip:
