@@ -15,8 +15,6 @@ import pytest
 import torch
 from torch import Tensor
 from torch._dynamo.backends.registry import lookup_backend
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from core import graph
 from core.decode import on_host
@@ -31,6 +29,7 @@ from core.reuse import Shelf
 from core.stage import GraphMemory
 from core.types import Boost, Settings, Token
 from tests import tiny
+from tests.host_watch import HostWatch, without_values
 from tests.test_reuse import LONG, SOUNDS, WORDS, alike, asked, random_turns, said, with_adapter
 
 BOOSTS = [
@@ -135,40 +134,6 @@ def test_rooms_boosts_and_adapters_have_recordings_of_their_own(
                 said(engine.stream(asked(*SOUNDS[:clips], LONG), Settings(boost, adapter, max_tokens=3)))
     assert {room for room, _, _ in decoder.steps} == {128, 256}
     assert traces.count == len(decoder.steps) > torch._dynamo.config.recompile_limit
-
-
-class HostWatch(TorchDispatchMode):
-    """Notes what goes between the host and a device without values, which stands for a GPU here."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.crossed: set[str] = set()
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-        output = function(*args, **(kwargs or {}))
-        where = [
-            {leaf.device.type for leaf in tree_leaves(side) if isinstance(leaf, Tensor)}
-            for side in ((args, kwargs), output)
-        ]
-        if "meta" in set.union(*where) and "cpu" in set.union(*where):
-            self.crossed.add(str(function))
-        return output
-
-
-def without_values(engine: Lalm, step: Step) -> None:
-    """Moves a model and a step of it to where tensors are shapes alone, in bf16 as on a GPU."""
-
-    def moved(tensor: Tensor) -> Tensor:
-        return tensor.to("meta", torch.bfloat16 if tensor.dtype == torch.float32 else tensor.dtype)
-
-    engine.loaded.model.to("meta", torch.bfloat16)
-    step.row, step.position = moved(step.row), step.position.to("meta")
-    for layer in step.cache.layers:
-        layer.key_slots, layer.value_slots = moved(layer.key_slots), moved(layer.value_slots)
-        layer.cumulative_length = step.position
-    probe = step.probe
-    probe.gain, probe.wanted, probe.band = (tensor.to("meta") for tensor in (probe.gain, probe.wanted, probe.band))
-    probe.thread = threading.get_ident()
 
 
 @pytest.mark.parametrize("method", ["off", "mata", "target"])
