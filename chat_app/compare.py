@@ -16,13 +16,13 @@ from typing import TextIO
 
 from chat_app import strings, view
 from chat_app.report import Section, report
-from chat_app.session import Exchange, Session
+from chat_app.session import Attachment, Exchange, Session
 from chat_app.sheet import Group, Sheet, read_sheet
 from core.audio import Limits, read_clip
 from core.engine import Engine
 from core.errors import AudioError, LalmError, SheetError
 from core.texts import one_line
-from core.types import AttentionReading, Clip, Done, Settings, Turn, letter
+from core.types import Clip, Settings, letter
 
 TABLE, REPORT = "answers.csv", "report.html"
 COLUMNS = (
@@ -141,26 +141,25 @@ def _asked(
     engine: Engine, group: Group, clips: tuple[Clip, ...], problem: str, question: str, settings: Settings
 ) -> Exchange:
     """One answer, in a conversation of its own."""
-    paths = tuple(map(str, group.files)) if clips else ()
-    session = Session().asked(Exchange(Turn("user", (*clips, question)), paths, settings))
+    attached = tuple(
+        Attachment(str(file), clip.label, clip) for file, clip in zip(group.files, clips, strict=bool(clips))
+    )
+    session = Session().asked(Exchange(question, attached, settings, engine.info.name))
     if problem:
         return session.ended("failed", problem=problem).exchanges[-1]
-    words, readings = "", list[AttentionReading]()
     try:
         for event in engine.stream(session.conversation, settings):
-            if isinstance(event, Done):
-                return session.heard(words, tuple(readings)).ended(event.reason, event.stats).exchanges[-1]
-            words += event.text
-            readings += [event.reading] if event.reading is not None else []
+            session = session.took(event)
     except LalmError as error:
-        return session.heard(words, tuple(readings)).ended("failed", problem=str(error)).exchanges[-1]
-    raise AssertionError("an answer ends with Done")
+        session = session.ended("failed", problem=str(error))
+    assert not session.answering, "an answer ends with Done"
+    return session.exchanges[-1]
 
 
 def _row(group: Group, name: str, exchange: Exchange, clips: Sequence[Clip], letters: Sequence[str]) -> Iterator[Cell]:
     """The cells of one answer; empty where there is nothing to say."""
     files = ", ".join(f"{letter(index)} {clip.label}" for index, clip in enumerate(clips))
-    yield from (group.name, files, exchange.question.text, name, exchange.words.strip())
+    yield from (group.name, files, exchange.text, name, exchange.words.strip())
     yield from (exchange.ending, exchange.problem)
     stats, summary = exchange.stats, exchange.summary
     rate = view.tokens_per_second(stats) if stats else None

@@ -1,27 +1,23 @@
 """What happens on each action of a person: values in, `View`s out. Nothing here needs a running page."""
 
-import logging
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import cast
 
 from chat_app import strings, view
+from chat_app.asking import Answers, Ask, Problem
+from chat_app.dropping import Dropping
 from chat_app.form import Form
+from chat_app.panes import Panes
 from chat_app.session import Attachment, Box, Exchange, Session
 from chat_app.view import Tray, View
-from core.audio import Limits, read_clip
 from core.engine import Engine
-from core.errors import AudioError, LalmError
-from core.types import AttentionReading, Done, Event, Turn
+from core.errors import LalmError
+from core.types import Settings
 
 UPDATE_SECONDS = 0.15
 """Between two updates of a running answer: about six a second; more would only keep the browser busy."""
-
-MICROPHONE_FILE = "audio.wav"
-"""Gradio's name for every recording."""
 
 
 @dataclass(frozen=True)
@@ -29,203 +25,199 @@ class Handlers:
     """One method per action.
 
     Attributes:
-        engine: Answers.
-        uploads: The only folder files are read from.
+        engines: Who may be asked; the first is asked unless a person chooses another.
+        answers: Asks them.
+        dropping: Reads what is dropped.
         clock: Seconds, for the pace of updates.
-        stopping: Tabs whose running answer is to end at its next token. The answer itself ends, and nobody else
-            writes the session: Gradio's own way to cancel lets a late update overtake what Stop has shown.
+        stopping: Tabs whose running answers are to end at their next token. The answer itself ends, and nobody else
+            writes the panes: Gradio's own way to cancel lets a late update overtake what Stop has shown.
     """
 
-    engine: Engine
-    uploads: Path
+    engines: tuple[Engine, ...]
+    answers: Answers
+    dropping: Dropping
     clock: Callable[[], float] = time.monotonic
     stopping: set[str] = field(default_factory=set)
 
-    def tray(self, session: Session, attachments: Sequence[Attachment]) -> Tray:
+    def tray(self, panes: Panes, attachments: Sequence[Attachment]) -> Tray:
         """The tray for the conversation's clips and those in the input box."""
-        return view.tray(session, attachments, self.engine.info.window_seconds)
+        return view.tray(panes.first, attachments, self.engines[0].info.window_seconds)
 
-    def attach(
-        self, session: Session, attachments: Sequence[Attachment], files: Sequence[str]
-    ) -> tuple[Attachment, ...]:
-        """Reads the files in the input box, each once; `attachments` are those read before.
+    def attach(self, panes: Panes, attachments: Sequence[Attachment], files: Sequence[str]) -> tuple[Attachment, ...]:
+        """The attachments for the files in the input box; `attachments` are those there were."""
+        taken = {attachment.label for attachment in panes.first.attached}
+        return self.dropping.attach(taken, attachments, files)
 
-        A file that is no usable sound stays among them with its sentence, and is no reason to refuse the others.
+    def send(self, tab: str, panes: Panes, box: Box, forms: Sequence[Form], together: bool = False) -> Iterator[View]:
+        """A question with its clips: streamed answers, or one sentence and everything still in the box.
+
+        Args:
+            tab: Any name that tells this page from others.
+            panes: As they are.
+            box: What is asked.
+            forms: The settings of each pane.
+            together: Whether all panes answer at the same time, not one after the other.
         """
-        known = {attachment.path: attachment for attachment in attachments}
-        labels = {clip.label for clip, _ in session.clips} | {attachment.label for attachment in attachments}
-        result = []
-        for file in files:
-            if file not in known:
-                label = _label(file, labels)
-                labels.add(label)
-                known[file] = self._read(Path(file), label)
-            result.append(known[file])
-        return tuple(result)
-
-    def send(
-        self, tab: str, session: Session, attachments: Sequence[Attachment], box: Box, form: Form
-    ) -> Iterator[View]:
-        """A question with its clips: streamed answer, or one sentence and everything still in the box.
-
-        `tab` is any name that tells this page from others.
-        """
-        session = _settled(session)
-        attached = self.attach(session, attachments, box.files)
-        problem = (
-            "" if box.text.strip() else strings.NO_QUESTION if attached or session.clips else strings.NOTHING_TO_SEND
-        )
-        try:
-            settings = form.settings(self.engine.info.default)
-        except LalmError as error:
-            problem = str(error)
-        if problem:
-            yield self._still(replace(session, notice=problem))
+        panes = _settled(panes)
+        anything = box.attachments or panes.first.attached
+        problem = "" if box.text.strip() else strings.NO_QUESTION if anything else strings.NOTHING_TO_SEND
+        settings = self._settings(forms)
+        problem = problem or (settings if isinstance(settings, str) else "")
+        if problem or isinstance(settings, str):
+            yield self._noticed(panes, problem)
             return
-        usable = [(attachment.clip, attachment.path) for attachment in attached if attachment.clip is not None]
         exchange = Exchange(
-            question=Turn("user", (*(clip for clip, _ in usable), box.text.strip())),
-            paths=tuple(path for _, path in usable),
-            settings=settings,
+            text=box.text.strip(),
+            attached=tuple(attachment for attachment in box.attachments if attachment.clip is not None),
+            settings=settings[0],
             left_out=tuple(
                 strings.LEFT_OUT.format(problem=attachment.problem)
-                for attachment in attached
+                for attachment in box.attachments
                 if attachment.clip is None
             ),
         )
-        yield from self._answer(tab, session.asked(exchange), box=Box())
+        asked = tuple(
+            session.asked(replace(exchange, settings=chosen, model=self._model(form)))
+            for session, chosen, form in zip(panes.sessions, settings, forms, strict=True)
+        )
+        yield from self._answer(tab, panes.then(asked), forms, together, box=Box())
 
-    def retry(self, tab: str, session: Session, form: Form) -> Iterator[View]:
+    def retry(self, tab: str, panes: Panes, forms: Sequence[Form], together: bool = False) -> Iterator[View]:
         """The last question again, with the settings as they are now."""
-        session = _settled(session)
-        if not session.exchanges:
+        panes = _settled(panes)
+        if not panes.first.exchanges:
             return
-        last = session.exchanges[-1]
-        try:
-            settings = form.settings(self.engine.info.default)
-        except LalmError as error:
-            yield self._still(replace(session, notice=str(error)))
+        settings = self._settings(forms)
+        if isinstance(settings, str):
+            yield self._noticed(panes, settings)
             return
-        again = Exchange(question=last.question, paths=last.paths, settings=settings)
-        yield from self._answer(tab, Session(session.exchanges[:-1]).asked(again), before=session)
+        asked = []
+        for session, chosen, form in zip(panes.sessions, settings, forms, strict=True):
+            last = session.exchanges[-1]
+            again = Exchange(last.text, last.attached, chosen, self._model(form))
+            asked.append(Session(session.exchanges[:-1]).asked(again))
+        yield from self._answer(tab, panes.then(tuple(asked)), forms, together)
 
     def stop(self, tab: str) -> None:
-        """Ends the answer that runs in `tab` at its next token; what was said stays said."""
+        """Ends what runs in `tab` at its next token; what was said stays said."""
         self.stopping.add(tab)
 
-    def undo(self, session: Session, box: Box) -> View:
-        """Takes the last question back into the box."""
-        if session.answering or not session.exchanges:
-            return self._still(session)
-        return self._taken_back(session, "", box)
+    def edit(self, panes: Panes, box: Box) -> View:
+        """Takes the last question back into the box, before what is there by now."""
+        if panes.answering or not panes.first.exchanges:
+            return self.still(panes)
+        sessions, taken = panes.without_last()
+        return replace(self.still(panes.then(sessions), strings.TAKEN_BACK), box=_joined(taken, box))
 
-    def clear(self, session: Session) -> View:
-        """An empty chat; `restore` brings the old one back."""
-        return self._still(Session(cleared=session.exchanges or session.cleared), strings.CLEARED)
+    def undo(self, panes: Panes, box: Box) -> View:
+        """What was there before the last action; a question that was not asked then goes back into the box."""
+        if panes.answering or not panes.before:
+            return self.still(panes)
+        back = panes.undone()
+        if back.first.exchanges != panes.first.exchanges[:-1]:
+            return self.still(back, strings.UNDONE)
+        return replace(self.still(back, strings.TAKEN_BACK), box=_joined(panes.without_last()[1], box))
 
-    def restore(self, session: Session) -> View:
-        """The chat before `clear`."""
-        return self._still(Session(session.cleared) if session.cleared else session)
+    def clear(self, panes: Panes) -> View:
+        """An empty chat; `undo` brings the old one back."""
+        if not panes.first.exchanges:
+            return self.still(panes)
+        return self.still(panes.then((Session(),) * len(panes.sessions)), strings.CLEARED)
+
+    def still(self, panes: Panes, phase: str = "") -> View:
+        """Nothing is running."""
+        last = panes.first.exchanges[-1] if panes.first.exchanges else None
+        phase = phase or (view.cost(last) if last and not panes.first.notice else "") or strings.READY
+        chats = tuple(view.messages(session, self._many) for session in panes.sessions)
+        return View(panes, chats, view.status(self.engines[0].info, phase))
+
+    @property
+    def _many(self) -> bool:
+        """Whether an answer has to say who gave it."""
+        return len(self.engines) > 1
+
+    def _model(self, form: Form) -> str:
+        return self.engines[form.engine].info.name
+
+    def _settings(self, forms: Sequence[Form]) -> tuple[Settings, ...] | str:
+        """The settings of each pane as its engine takes them, or the sentence that says what is wrong."""
+        try:
+            return tuple(form.settings(self.engines[form.engine].info) for form in forms)
+        except LalmError as error:
+            return str(error)
+
+    def _noticed(self, panes: Panes, sentence: str) -> View:
+        first, *others = panes.sessions
+        return self.still(panes.now((replace(first, notice=sentence), *others)))
 
     def _answer(
-        self, tab: str, session: Session, box: Box | None = None, before: Session | None = None
+        self, tab: str, panes: Panes, forms: Sequence[Form], together: bool, box: Box | None = None
     ) -> Iterator[View]:
-        """Streams the answer to the last exchange.
+        """Streams the answers to the last exchange of each pane.
 
         Args:
-            tab: Where it is shown.
-            session: Its last exchange is asked.
-            box: Content of the input box from now on.
-            before: What an answer that fails without a word goes back to; by default its question goes into the box.
+            tab: Where they are shown.
+            panes: The last exchange of each is asked.
+            forms: Of each pane.
+            together: Whether all answer at the same time.
+            box: Content of the input box from now on; None where the question did not come from it.
         """
-        info = self.engine.info
-        exchange = session.exchanges[-1]
-        earlier = tuple(clip for clip, _ in Session(session.exchanges[:-1]).clips)
-        past = view.messages(Session(session.exchanges[:-1]))
+        sessions = list(panes.sessions)
+        # What was said before does not change while an answer runs.
+        past = [view.messages(Session(session.exchanges[:-1]), self._many) for session in sessions]
+        earlier = [Session(session.exchanges[:-1]).clips for session in sessions]
 
         def running(phase: str) -> View:
-            bubbles = view.exchange_messages(session.exchanges[-1], earlier)
-            return View(session, (*past, *bubbles), view.status(info, phase))
+            chats = tuple(
+                (*before, *view.exchange_messages(session.exchanges[-1], clips, self._many))
+                for before, session, clips in zip(past, sessions, earlier, strict=True)
+            )
+            shown = panes.now(tuple(sessions))
+            return View(shown, chats, view.status(self.engines[0].info, phase))
 
+        asks = tuple(
+            Ask(form.engine, session.conversation, session.exchanges[-1].settings)
+            for form, session in zip(forms, sessions, strict=True)
+        )
         self.stopping.discard(tab)
-        yield replace(running(strings.listening(len(session.clips))), box=box)
-        words, readings, shown_seconds = "", list[AttentionReading](), float("-inf")
-        try:
-            # Every engine's `stream` is a generator function: closing it ends the answer, whatever ends this one.
-            stream = cast(Generator[Event, None, None], self.engine.stream(session.conversation, exchange.settings))
-            with closing(stream) as events:
-                for event in events:
-                    if isinstance(event, Done):
-                        session = session.heard(words, tuple(readings)).ended(event.reason, event.stats)
-                        break
-                    words += event.text
-                    readings += [event.reading] if event.reading is not None else []
-                    if tab in self.stopping:
-                        session = session.heard(words, tuple(readings)).ended("stopped")
-                        break
-                    if words and self.clock() - shown_seconds >= UPDATE_SECONDS:
-                        session = session.heard(words, tuple(readings))
-                        yield running(strings.ANSWERING)
-                        shown_seconds = self.clock()
-        except LalmError as error:
-            session = session.heard(words, tuple(readings))
-            yield self._broken_off(session, str(error), before)
-        except Exception:
-            # A mistake of ours: the log gets all of it, the person a sentence, and the conversation goes on.
-            logging.exception("An answer broke off.")
-            session = session.heard(words, tuple(readings))
-            yield self._broken_off(session, strings.CRASHED, before)
-        else:
-            yield self._still(session)
+        yield replace(running(strings.listening(len(panes.first.attached))), box=box)
+        shown_seconds = float("-inf")
+        with closing(self.answers(asks, together)) as events:
+            for place, event in events:
+                if isinstance(event, Problem):
+                    sessions[place] = sessions[place].ended("failed", problem=event.sentence)
+                else:
+                    sessions[place] = sessions[place].took(event)
+                if tab in self.stopping:
+                    sessions = [session.ended("stopped") if session.answering else session for session in sessions]
+                    break
+                if sessions[place].exchanges[-1].words and self.clock() - shown_seconds >= UPDATE_SECONDS:
+                    yield running(strings.ANSWERING)
+                    shown_seconds = self.clock()
+        yield self._ended(panes.now(tuple(sessions)), box)
 
-    def _broken_off(self, session: Session, sentence: str, before: Session | None) -> View:
-        """After an error in an answer: what was said stays, and a question without an answer is not lost."""
-        if session.exchanges[-1].words.strip():
-            return self._still(session.ended("failed", problem=sentence))
-        if before is not None:
-            return self._still(replace(before, notice=sentence))
-        return self._taken_back(session, strings.BACK_IN_BOX.format(problem=sentence))
-
-    def _still(self, session: Session, phase: str = "") -> View:
-        """Nothing is running."""
-        last = session.exchanges[-1] if session.exchanges else None
-        phase = phase or (view.cost(last) if last and not session.notice else "") or strings.READY
-        return View(session, view.messages(session), view.status(self.engine.info, phase))
-
-    def _taken_back(self, session: Session, sentence: str, box: Box | None = None) -> View:
-        """The last exchange goes into the box, before what is there by now."""
-        rest, taken = session.without_last()
-        box = box or Box()
-        text = "\n".join(part for part in (taken.text, box.text) if part.strip())
-        rest = replace(rest, notice=sentence)
-        shown = self._still(rest, strings.TAKEN_BACK)
-        return replace(shown, box=Box(text, (*taken.files, *box.files)))
-
-    def _read(self, path: Path, label: str) -> Attachment:
-        # Gradio refuses such paths itself; this holds whatever way a path came in.
-        if not path.resolve().is_relative_to(self.uploads.resolve()):
-            return Attachment(str(path), label, problem=str(AudioError(label, strings.FOREIGN_FILE)))
-        try:
-            return Attachment(str(path), label, clip=read_clip(path, label, self._limits()))
-        except AudioError as error:
-            return Attachment(str(path), label, problem=str(error))
-
-    def _limits(self) -> Limits:
-        """A clip the model would not hear is refused when it is dropped, not when it is asked about."""
-        return Limits().up_to(self.engine.info.longest_seconds)
+    def _ended(self, panes: Panes, box: Box | None) -> View:
+        """The end of an answer. If no pane has a word of one, the question is not lost."""
+        last = [session.exchanges[-1] for session in panes.sessions]
+        if not all(exchange.ending == "failed" and not exchange.words.strip() for exchange in last):
+            return self.still(panes)
+        if box is None:
+            return self._noticed(panes.undone(), last[0].problem)
+        sentence = strings.BACK_IN_BOX.format(problem=last[0].problem)
+        return replace(self._noticed(panes.undone(), sentence), box=panes.without_last()[1])
 
 
-def _settled(session: Session) -> Session:
+def _settled(panes: Panes) -> Panes:
     """Answers wait for each other, so one that seems to run now was left behind by a breakdown."""
+    return panes.now(tuple(_session_settled(session) for session in panes.sessions))
+
+
+def _session_settled(session: Session) -> Session:
+    session = replace(session, notice="")
     return session.ended("failed", problem=strings.CRASHED) if session.answering else session
 
 
-def _label(file: str, taken: set[str]) -> str:
-    """The file's name; recordings, which all come under one name, are numbered."""
-    name = Path(file).name
-    if name != MICROPHONE_FILE:
-        return name
-    number = 1
-    while f"{strings.RECORDING} {number}" in taken:
-        number += 1
-    return f"{strings.RECORDING} {number}"
+def _joined(taken: Box, box: Box) -> Box:
+    """A question taken back, before what is in the box by now."""
+    text = "\n".join(part for part in (taken.text, box.text) if part.strip())
+    return Box(text, (*taken.attachments, *box.attachments))

@@ -1,22 +1,30 @@
 """Components and wiring. What happens is in `handlers`, how it looks as HTML in `view` and `meter`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from chat_app import strings, view
+from chat_app import side, strings, view
+from chat_app.asking import asker
+from chat_app.dropping import Dropping
+from chat_app.form import Forms
 from chat_app.handlers import Handlers
+from chat_app.page import ANSWERING, QUIET, Page, box_of, forms_now, tab
+from chat_app.panes import MOST_PANES, Panes
 from chat_app.session import Attachment, Box, Session
-from chat_app.sidebar import form, html, sidebar
-from chat_app.view import Card, Message, View
+from chat_app.side import Side, kinds
+from chat_app.sidebar import html, sidebar, start
+from chat_app.view import View
+from core.audio import Limits
 from core.engine import Engine
 from core.texts import example_conversations
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE / "examples"
+STYLES = ("page.css", "tray.css", "meter.css")
 MAX_FILE_SIZE = "200mb"
 CACHE_SECONDS = (3_600, 86_400)
 """Uploaded files are looked at every hour and go after a day."""
@@ -39,7 +47,7 @@ def launch_options() -> dict[str, Any]:
             block_title_text_size="*text_sm",
             block_title_padding="0",
         ),
-        "css_paths": HERE / "page.css",
+        "css_paths": [HERE / name for name in STYLES],
         "allowed_paths": [str(EXAMPLES)],
         "max_file_size": MAX_FILE_SIZE,
         "footer_links": [],
@@ -52,33 +60,23 @@ def launch_options() -> dict[str, Any]:
     }
 
 
-def build(engine: Engine) -> gr.Blocks:
-    """The page for one engine; answers come one at a time, further questions wait in the queue."""
-    handlers = Handlers(engine, Path(get_upload_folder()))
-    examples = example_conversations()
+def build(*engines: Engine) -> gr.Blocks:
+    """The page for one engine or more; answers come one at a time, further questions wait in the queue."""
+    infos = tuple(engine.info for engine in engines)
+    dropping = Dropping(Path(get_upload_folder()), Limits().up_to(infos[0].longest_seconds))
+    handlers = Handlers(engines, asker(engines), dropping)
     with gr.Blocks(title=strings.TITLE, analytics_enabled=False, delete_cache=CACHE_SECONDS, fill_height=True) as demo:
-        session = gr.State(Session())
-        attachments = gr.State(())
-        settings, weights = sidebar(engine.info)
-        tagline = strings.TAGLINE if engine.info.attention else strings.TAGLINE_WITHOUT_METER
+        with gr.Sidebar(label=strings.SETTINGS, open=False, width=330, elem_id="settings"):
+            html(f'<h2 class="es-heading">{strings.SETTINGS}</h2>')
+            chosen = gr.Radio([(strings.PANE.format(number=1), 0)], value=0, label=strings.PANE_SETTINGS, visible=False)
+            settings = sidebar(infos)
+            with gr.Accordion(strings.SIDE_BY_SIDE, open=True):
+                add = gr.Dropdown(kinds(infos), value=None, label=strings.ADD_PANE, elem_id="add-pane")
+                together = gr.Checkbox(False, label=strings.TOGETHER, visible=False, elem_id="together", container=True)
+        tagline = strings.TAGLINE if any(info.attention for info in infos) else strings.TAGLINE_WITHOUT_METER
         html(f'<header class="es-header"><h1>{strings.TITLE}</h1><p>{tagline}</p></header>')
-        chat = gr.Chatbot(
-            label=strings.CHAT_LABEL,
-            show_label=False,
-            height=None,
-            scale=1,
-            min_height=260,
-            layout="bubble",
-            buttons=[],
-            latex_delimiters=[],
-            allow_tags=False,
-            placeholder=strings.PLACEHOLDER,
-            examples=[
-                {"text": example.question, "display_text": f"{example.title}\n{example.question}"}
-                for example in examples
-            ],
-            elem_id="chat",
-        )
+        with gr.Row(elem_id="panes"):
+            columns, heads, closes, chats = zip(*map(_pane, range(MOST_PANES)), strict=True)
         tray = html(view.tray(Session()).html, js_on_load=(HERE / "player.js").read_text("utf-8"), elem_id="tray")
         # No `file_types`: a file that is no sound is to be refused by a sentence that names it, and only it.
         box = gr.MultimodalTextbox(
@@ -95,102 +93,107 @@ def build(engine: Engine) -> gr.Blocks:
         )
         with gr.Row(elem_id="actions"):
             retry = gr.Button(strings.RETRY, size="sm", interactive=False, elem_id="retry")
+            edit = gr.Button(strings.EDIT, size="sm", interactive=False, elem_id="edit")
             undo = gr.Button(strings.UNDO, size="sm", interactive=False, elem_id="undo")
             clear = gr.Button(strings.CLEAR, size="sm", interactive=False, elem_id="clear")
-            restore = gr.Button(strings.RESTORE, size="sm", visible=False, elem_id="restore")
-            status = html(view.status(engine.info, strings.READY), elem_id="status")
-        shown = [session, chat, status, box, retry, undo, clear, restore]
-
-        def send(
-            request: gr.Request,
-            session: Session,
-            attachments: tuple[Attachment, ...],
-            content: dict[str, Any],
-            *values: Any,
-        ) -> Iterator[list[Any]]:
-            yield from _stream(handlers.send(_tab(request), session, attachments, _box(content), form(values)))
-
-        def ask_again(request: gr.Request, session: Session, *values: Any) -> Iterator[list[Any]]:
-            yield from _stream(handlers.retry(_tab(request), session, form(values)))
-
-        def stop(request: gr.Request) -> None:
-            handlers.stop(_tab(request))
-
-        def refresh(session: Session, attachments: tuple[Attachment, ...], content: dict[str, Any]) -> tuple[Any, ...]:
-            attached = handlers.attach(session, attachments, _box(content).files)
-            seen = handlers.tray(session, attached)
-            return attached, seen.html, *(gr.update(visible=index < seen.clips) for index in range(len(weights)))
-
-        def begin(selected: gr.EventData) -> dict[str, Any]:
-            example = examples[selected.index]
-            return {"text": example.question, "files": [str(EXAMPLES / name) for name in example.files]}
-
-        # All answers share one place in the queue; everything else may run beside them.
-        answer: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "answer", "show_progress": "hidden"}
-        plain: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden"}
-        box.submit(send, [session, attachments, box, *settings], shown, api_name="send", **answer)
-        retry.click(ask_again, [session, *settings], shown, api_visibility="private", **answer)
-        box.stop(stop, api_visibility="private", **plain)
-        taken = undo.click(
-            lambda session, content: _render(handlers.undo(session, _box(content))),
-            [session, box],
-            shown,
-            api_visibility="private",
-            **plain,
+            status = html(view.status(infos[0], strings.READY), elem_id="status")
+        page = Page(
+            handlers=handlers,
+            panes=gr.State(Panes()),
+            attachments=gr.State(()),
+            forms=gr.State(Forms((start(infos),))),
+            together=together,
+            sidebar=settings,
+            chats=chats,
+            tray=tray,
+            box=box,
+            status=status,
+            buttons=(retry, edit, undo, clear),
         )
-        cleared = clear.click(
-            lambda session: _render(handlers.clear(session)), session, shown, api_visibility="private", **plain
-        )
-        restored = restore.click(
-            lambda session: _render(handlers.restore(session)), session, shown, api_visibility="private", **plain
-        )
-        trayed = ([session, attachments, box], [attachments, tray, *weights])
-        box.change(refresh, *trayed, api_visibility="private", **plain)
-        for action in (taken, cleared, restored):
-            action.then(refresh, *trayed, api_visibility="private", **plain)
-        chat.example_select(begin, None, box, api_visibility="private", **plain)
+        _wire(page)
+        side.wire(page, Side(columns, heads, closes[1:], add, chosen))
     assert isinstance(demo, gr.Blocks)
     return demo
 
 
-def _tab(request: gr.Request) -> str:
-    """A name for the page that asks, the same as long as it is open."""
-    return str(request.session_hash)
+def _pane(place: int) -> tuple[gr.Column, gr.HTML, gr.Button, gr.Chatbot]:
+    """One column of the chat: what stands over it, the button that closes it, and the conversation."""
+    with gr.Column(visible=place == 0, min_width=300, elem_classes="es-pane") as column:
+        with gr.Row(elem_classes="es-pane-bar"):
+            head = html("")
+            close = gr.Button(strings.CLOSE_PANE, size="sm", visible=place > 0, scale=0, min_width=80)
+        chat = gr.Chatbot(
+            label=strings.CHAT_LABEL if place == 0 else f"{strings.CHAT_LABEL} {place + 1}",
+            show_label=False,
+            height=None,
+            scale=1,
+            min_height=260,
+            layout="bubble",
+            buttons=[],
+            latex_delimiters=[],
+            allow_tags=False,
+            placeholder=strings.PLACEHOLDER if place == 0 else "",
+            examples=[
+                {"text": example.question, "display_text": f"{example.title}\n{example.question}"}
+                for example in example_conversations()
+            ]
+            if place == 0
+            else None,
+            elem_id="chat" if place == 0 else f"chat-{place + 1}",
+            elem_classes="es-chat",
+        )
+    return column, head, close, chat
 
 
-def _box(content: dict[str, Any] | None) -> Box:
-    return Box(content.get("text") or "", tuple(content.get("files") or ())) if content else Box()
+def _wire(page: Page) -> None:
+    """Asking, taking back, and the tray."""
+    handlers, examples = page.handlers, example_conversations()
+    retry, edit, undo, clear = page.buttons
 
+    def send(
+        request: gr.Request,
+        panes: Panes,
+        attachments: tuple[Attachment, ...],
+        content: dict[str, Any],
+        *asked: Any,
+    ) -> Iterator[list[Any]]:
+        forms, together = forms_now(asked)
+        box = box_of(handlers, panes, attachments, content)
+        yield from page.stream(handlers.send(tab(request), panes, box, forms.each, together))
 
-def _stream(views: Iterator[View]) -> Iterator[list[Any]]:
-    """Updates for the page; what does not change within an answer is sent at its beginning and end only."""
-    answering: bool | None = None
-    for shown in views:
-        yield _render(shown, buttons=answering != shown.session.answering)
-        answering = shown.session.answering
+    def ask_again(request: gr.Request, panes: Panes, *asked: Any) -> Iterator[list[Any]]:
+        forms, together = forms_now(asked)
+        yield from page.stream(handlers.retry(tab(request), panes, forms.each, together))
 
+    def stop(request: gr.Request) -> None:
+        handlers.stop(tab(request))
 
-def _render(shown: View, *, buttons: bool = True) -> list[Any]:
-    """Values for session, chat, status, box, retry, undo, clear, restore."""
-    session, answering = shown.session, shown.session.answering
-    content: dict[str, Any] = (
-        {} if shown.box is None else {"value": {"text": shown.box.text, "files": list(shown.box.files)}}
-    )
-    idle = bool(session.exchanges) and not answering
-    around = (
-        [
-            gr.update(submit_btn=not answering, stop_btn=answering, **content),
-            gr.update(interactive=idle),
-            gr.update(interactive=idle),
-            gr.update(interactive=idle),
-            gr.update(visible=bool(session.cleared) and not session.exchanges),
-        ]
-        if buttons
-        else [gr.skip()] * 5
-    )
-    return [session, [_bubble(message) for message in shown.messages], shown.status, *around]
+    def refresh(panes: Panes, attachments: tuple[Attachment, ...], content: dict[str, Any]) -> list[Any]:
+        attached = box_of(handlers, panes, attachments, content).attachments
+        seen = handlers.tray(panes, attached)
+        weights = [gr.update(visible=index < seen.clips) for index in range(len(page.sidebar.weights))]
+        return [attached, seen.html, *weights]
 
+    def begin(selected: gr.EventData) -> dict[str, Any]:
+        example = examples[selected.index]
+        return {"text": example.question, "files": [str(EXAMPLES / name) for name in example.files]}
 
-def _bubble(message: Message) -> dict[str, Any]:
-    content = [html(part.html, render=False) if isinstance(part, Card) else part for part in message.content]
-    return {"role": message.role, "content": content}
+    boxed = [page.panes, page.attachments, page.box]
+
+    def with_box(action: Callable[[Panes, Box], View]) -> Callable[..., list[Any]]:
+        return lambda panes, attachments, content: page.render(
+            action(panes, box_of(handlers, panes, attachments, content))
+        )
+
+    page.box.submit(send, [*boxed, *page.asked], page.shown, api_name="send", **ANSWERING)
+    retry.click(ask_again, [page.panes, *page.asked], page.shown, api_visibility="private", **ANSWERING)
+    page.box.stop(stop, **QUIET)
+    trayed = (boxed, [page.attachments, page.tray, *page.sidebar.weights])
+    page.box.change(refresh, *trayed, **QUIET)
+    for action in (
+        edit.click(with_box(handlers.edit), boxed, page.shown, **QUIET),
+        undo.click(with_box(handlers.undo), boxed, page.shown, **QUIET),
+        clear.click(lambda panes: page.render(handlers.clear(panes)), page.panes, page.shown, **QUIET),
+    ):
+        action.then(refresh, *trayed, **QUIET)
+    page.chats[0].example_select(begin, None, page.box, **QUIET)

@@ -12,9 +12,10 @@ import soundfile
 
 from chat_app import meter, strings, view
 from chat_app.session import Exchange
+from chat_app.told import in_full
 from chat_app.waveform import badge
 from core.engine import EngineInfo
-from core.types import SAMPLING_RATE_HZ, Clip, Settings, letter
+from core.types import SAMPLING_RATE_HZ, Clip, letter
 
 HERE = Path(__file__).parent
 # The file itself forbids what it does not need: even if something in it were markup, it could run or fetch nothing.
@@ -46,7 +47,7 @@ def report(title: str, info: EngineInfo, sections: Sequence[Section]) -> str:
         info: Who answered.
         sections: In the order shown.
     """
-    css = "".join((HERE / name).read_text("utf-8") for name in ("page.css", "report.css"))
+    css = "".join((HERE / name).read_text("utf-8") for name in ("page.css", "meter.css", "report.css"))
     body = "".join(map(_section, sections))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -64,26 +65,10 @@ def _made_with(sections: Sequence[Section]) -> str:
     """What the name of each setting stands for."""
     by_name = {name: exchange.settings for section in sections for name, exchange in section.answers}
     items = "".join(
-        f'<dt dir="auto">{escape(name)}</dt><dd dir="auto">{escape(_in_full(settings))}</dd>'
+        f'<dt dir="auto">{escape(name)}</dt><dd dir="auto">{escape(in_full(settings))}</dd>'
         for name, settings in by_name.items()
     )
     return f'<details class="es-made"><summary>{strings.SETTINGS}</summary><dl>{items}</dl></details>' if items else ""
-
-
-def _in_full(settings: Settings) -> str:
-    boost = settings.boost
-    strength = strings.STRENGTH.format(alpha=boost.alpha, first=boost.band[0], last=boost.band[1])
-    return strings.IN_FULL.format(
-        method=boost.method,
-        strength=strength if boost.on else "",
-        adapter=settings.adapter or strings.NO_ADAPTER,
-        facts=strings.FACTS_GIVEN[settings.facts],
-        temperature=settings.temperature,
-        top_p=settings.top_p,
-        tokens=settings.max_tokens,
-        seed=settings.seed,
-        system=settings.system or strings.OWN_SYSTEM,
-    )
 
 
 def _section(section: Section) -> str:
@@ -93,7 +78,7 @@ def _section(section: Section) -> str:
     questions = "".join(
         f'<h3 dir="auto">{escape(text)}</h3><div class="es-answers">'
         f"{''.join(_answer(name, exchange, section.clips) for name, exchange in answers)}</div>"
-        for text, answers in groupby(section.answers, key=lambda answer: answer[1].question.text)
+        for text, answers in groupby(section.answers, key=lambda answer: answer[1].text)
     )
     return f'<section class="es-group"><h2 dir="auto">{escape(section.name)}</h2>{clips}{problem}{questions}</section>'
 

@@ -1,25 +1,19 @@
-"""What one browser tab holds: the exchanges so far. Frozen values of plain data, so that `gr.State` may copy them."""
+"""What one conversation on the page holds: its exchanges. Frozen values, so that nobody changes what is shown."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
-from chat_app.summary import Summary, summarise
-from core.types import AttentionReading, Clip, Conversation, Settings, Stats, Turn
+from chat_app.summary import Summary
+from chat_app.trace import Trace
+from core.types import Clip, Conversation, Done, Event, Settings, Stats, Token, Turn
 
 Ending = Literal["answering", "stop", "length", "stopped", "failed"]
 
 
 @dataclass(frozen=True)
-class Box:
-    """Content of the input box: words, and files by their path in the upload folder."""
-
-    text: str = ""
-    files: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Attachment:
-    """A file in the input box that is not sent yet.
+    """A file a person dropped.
 
     Attributes:
         path: Where it was uploaded to.
@@ -33,49 +27,78 @@ class Attachment:
     clip: Clip | None = None
     problem: str = ""
 
+    @property
+    def sound(self) -> Clip:
+        """The clip of an attachment that is known to have one."""
+        assert self.clip is not None, "a file that is no sound is not sent"
+        return self.clip
+
+
+@dataclass(frozen=True)
+class Box:
+    """Content of the input box: words, and what is attached in the order of its letters."""
+
+    text: str = ""
+    attachments: tuple[Attachment, ...] = ()
+
 
 @dataclass(frozen=True)
 class Exchange:
     """One question and what came back.
 
     Attributes:
-        question: The user's turn, clips first.
-        paths: Uploaded file of each clip of the question, for playing it.
+        text: The words of the question.
+        attached: The clips of the question, each a sound.
         settings: As they were when it was asked.
+        model: Who was asked. Hostile text where a server named it.
         left_out: A sentence for each file of the message that could not be used, unescaped.
+        tokens: The answer so far, with its readings; reduced to `words` and `trace` at the end.
         words: The answer so far.
-        readings: One a token while answering; reduced to `summary` at the end.
-        summary: Where the model attended; None before the end, and for an engine that reads no attention.
+        trace: Where the model attended; None before the end, and for an engine that reads no attention.
         stats: What the answer cost; None where it did not end by itself.
         ending: How it ended.
         problem: The sentence that says why it broke off, unescaped, or empty.
     """
 
-    question: Turn
-    paths: tuple[str, ...]
+    text: str
+    attached: tuple[Attachment, ...]
     settings: Settings
+    model: str = ""
     left_out: tuple[str, ...] = ()
+    tokens: tuple[Token, ...] = ()
     words: str = ""
-    readings: tuple[AttentionReading, ...] = ()
-    summary: Summary | None = None
+    trace: Trace | None = None
     stats: Stats | None = None
     ending: Ending = "answering"
     problem: str = ""
 
+    @property
+    def clips(self) -> tuple[Clip, ...]:
+        """The clips of the question."""
+        return tuple(attachment.sound for attachment in self.attached)
+
+    @property
+    def question(self) -> Turn:
+        """What the model is asked: clips first."""
+        return Turn("user", (*self.clips, self.text))
+
+    @property
+    def summary(self) -> Summary | None:
+        """Means over the answer, or None where there is no trace."""
+        return None if self.trace is None else self.trace.summary
+
 
 @dataclass(frozen=True)
 class Session:
-    """All exchanges of one tab, oldest first.
+    """All exchanges of one conversation, oldest first.
 
     Attributes:
         exchanges: The last one may still be answering.
         notice: A sentence shown below the chat until the next action.
-        cleared: What `clear` put away, for `restore`.
     """
 
     exchanges: tuple[Exchange, ...] = ()
     notice: str = ""
-    cleared: tuple[Exchange, ...] = ()
 
     @property
     def answering(self) -> bool:
@@ -92,33 +115,43 @@ class Session:
                 turns.append(Turn("assistant", (exchange.words,)))
         return Conversation(tuple(turns))
 
+    @cached_property
+    def attached(self) -> tuple[Attachment, ...]:
+        """Every clip that was sent; the i-th is called `letter(i)`."""
+        return tuple(attachment for exchange in self.exchanges for attachment in exchange.attached)
+
     @property
-    def clips(self) -> tuple[tuple[Clip, str], ...]:
-        """Every clip with its uploaded file; the i-th is called `letter(i)`."""
-        return tuple(
-            pair for exchange in self.exchanges for pair in zip(exchange.question.clips, exchange.paths, strict=True)
-        )
+    def clips(self) -> tuple[Clip, ...]:
+        """Every clip that was sent, as sound."""
+        return tuple(attachment.sound for attachment in self.attached)
 
     def asked(self, exchange: Exchange) -> "Session":
         """With a new exchange at the end."""
         return Session((*self.exchanges, exchange))
 
-    def heard(self, words: str, readings: tuple[AttentionReading, ...]) -> "Session":
-        """With the last answer's words and readings so far."""
+    def took(self, event: Event) -> "Session":
+        """With the next event of the last answer."""
+        return self.ended(event.reason, event.stats) if isinstance(event, Done) else self.heard(event)
+
+    def heard(self, *tokens: Token) -> "Session":
+        """With more of the last answer."""
         assert self.answering, "only a running answer grows"
-        return self._with_last(replace(self.exchanges[-1], words=words, readings=readings))
+        last = self.exchanges[-1]
+        words = last.words + "".join(token.text for token in tokens)
+        return self.with_last(replace(last, tokens=(*last.tokens, *tokens), words=words))
 
     def ended(self, ending: Ending, stats: Stats | None = None, problem: str = "") -> "Session":
-        """With the last answer closed: its readings reduced to a summary."""
+        """With the last answer closed: its readings reduced to a trace."""
         assert self.answering, "an answer ends once"
         last = self.exchanges[-1]
-        summary = summarise(last.readings)
-        return self._with_last(replace(last, ending=ending, stats=stats, readings=(), summary=summary, problem=problem))
+        trace = Trace.of(last.tokens)
+        return self.with_last(replace(last, ending=ending, stats=stats, tokens=(), trace=trace, problem=problem))
 
     def without_last(self) -> tuple["Session", Box]:
         """With the last exchange taken back, and what to put into the input box for it."""
         last = self.exchanges[-1]
-        return Session(self.exchanges[:-1]), Box(last.question.text, last.paths)
+        return Session(self.exchanges[:-1]), Box(last.text, last.attached)
 
-    def _with_last(self, exchange: Exchange) -> "Session":
+    def with_last(self, exchange: Exchange) -> "Session":
+        """With another last exchange."""
         return replace(self, exchanges=(*self.exchanges[:-1], exchange))

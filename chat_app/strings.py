@@ -36,7 +36,8 @@ NO_WORDS = "The model ended its answer without a word: ask in another way."
 CRASHED = "Something broke inside Earshot, the log has the details: ask again."
 BACK_IN_BOX = "{problem} Your question and clips are back in the box."
 TAKEN_BACK = "Taken back into the box."
-CLEARED = "Cleared. “Bring back” undoes it."
+UNDONE = "Undone."
+CLEARED = "Cleared. “Undo” brings it back."
 
 # Status
 READY = "Ready."
@@ -51,11 +52,31 @@ WITH_ADAPTER = "adapter {adapter}"
 WITH_FACTS = "measured facts of each clip given"
 
 # Buttons
-RETRY, UNDO, CLEAR, RESTORE = "Retry", "Undo", "Clear", "Bring back"
+RETRY, EDIT, UNDO, CLEAR = "Retry", "Edit", "Undo", "Clear"
 PLAY = "Play clip {letter}, {name}"
+
+# Side by side
+NO_BOOST = "no boost"
+BAND = "from {first:g} to {last:g} of the depth"
+WEIGHTS = "clip weights {weights}"
+FACTS = "measured facts {given}"
+TEMPERATURE = "temperature {temperature:g}"
+TOP_P = "top_p {top_p:g}"
+SEED = "seed {seed}"
+TOKENS = "at most {tokens} tokens"
+SYSTEM = "system prompt: {system}"
+PANE = "Pane {number}"
+SAME_SETTINGS = "same settings"
+SIDE_BY_SIDE = "Side by side"
+CLOSE_PANE = "Close"
+ADD_PANE = "Another pane, with"
+WITH_BOOST, WITH_OTHER_ADAPTER, WITH_SAME = "the boost on or off", "another adapter", "the same settings"
+PANE_SETTINGS = "Settings of pane"
+TOGETHER = "All panes answer at the same time"
 
 # Settings
 SETTINGS = "Settings"
+MODEL_LABEL = "Model"
 BOOST_HEADING = "Attention boost"
 METHOD_LABEL = "Method"
 METHOD_INFO: dict[Method, str] = {
@@ -83,12 +104,6 @@ PRESET_LABEL = "System prompt"
 SYSTEM_LABEL, SYSTEM_PLACEHOLDER = "Text of the system prompt", "empty: the model's own"
 
 # Report
-IN_FULL = (
-    "boost {method}{strength} · adapter {adapter} · measured facts {facts} · temperature {temperature:g} · "
-    "top_p {top_p:g} · at most {tokens} tokens · seed {seed} · system prompt: {system}"
-)
-
-STRENGTH = " {alpha:g} from {first:g} to {last:g} of the depth"
 FACTS_GIVEN = {True: "given", False: "off"}
 OWN_SYSTEM = "the model's own"
 

@@ -113,10 +113,8 @@ class Summary:
         return tuple(Shares(self.sources, self.tokens, row).audio for row in self.weights)
 
 
-def summarise(readings: Sequence[AttentionReading]) -> Summary | None:
-    """Means over `readings`, one a token of one answer; None where there are none."""
-    if not readings:
-        return None
+def summarise(readings: Sequence[AttentionReading]) -> Summary:
+    """Means over `readings`, at least one, one a token of one answer."""
     first = readings[0]
     assert all(reading.sources == first.sources and reading.layers == first.layers for reading in readings)
     profiles = [

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from chat_app import meter, strings
+from chat_app.panes import Panes
 from chat_app.session import Attachment, Box, Exchange, Session
 from chat_app.waveform import badge, waveform
 from core.audio import level_envelope
@@ -50,43 +51,43 @@ class View:
     """All that changes on the page after an action or a piece of an answer.
 
     Attributes:
-        session: To keep.
-        messages: The chat.
+        panes: To keep.
+        chats: The chat of each pane.
         status: HTML of the status line.
         box: New content of the input box; None leaves what a person is typing.
     """
 
-    session: Session
-    messages: tuple[Message, ...]
+    panes: Panes
+    chats: tuple[tuple[Message, ...], ...]
     status: str
     box: Box | None = None
 
 
-def messages(session: Session) -> tuple[Message, ...]:
-    """The chat of a whole session."""
+def messages(session: Session, named: bool = False) -> tuple[Message, ...]:
+    """The chat of a whole session; `named` says at each answer who gave it."""
     bubbles: list[Message] = []
     clips: list[Clip] = []
     for exchange in session.exchanges:
-        bubbles += exchange_messages(exchange, clips)
-        clips += exchange.question.clips
+        bubbles += exchange_messages(exchange, clips, named)
+        clips += exchange.clips
     if session.notice:
         bubbles.append(_notice(session.notice))
     return tuple(bubbles)
 
 
-def exchange_messages(exchange: Exchange, earlier: Sequence[Clip]) -> tuple[Message, ...]:
+def exchange_messages(exchange: Exchange, earlier: Sequence[Clip], named: bool = False) -> tuple[Message, ...]:
     """The bubbles of one exchange, after a conversation that holds the clips `earlier`."""
     chips = "".join(
         f'<span class="es-chip">{badge(index, letter(index))}{escape(clip.label)}</span>'
-        for index, clip in enumerate(exchange.question.clips, start=len(earlier))
+        for index, clip in enumerate(exchange.clips, start=len(earlier))
     )
     chips = f'<div class="es-chips">{chips}</div>' if chips else ""
-    question = f'<div class="es-question">{chips}<p>{escape(exchange.question.text)}</p></div>'
+    question = f'<div class="es-question">{chips}<p>{escape(exchange.text)}</p></div>'
     bubbles = [Message("user", (Card(question),)), *map(_notice, exchange.left_out)]
     if exchange.ending == "answering":
         return (*bubbles, Message("assistant", (inert(exchange.words) or Card('<span class="es-waiting"></span>'),)))
-    card = meter.card(exchange.summary, (*earlier, *exchange.question.clips))
-    footer = Card(f'<p class="es-cost">{escape(cost(exchange))}</p>')
+    card = meter.card(exchange.summary, (*earlier, *exchange.clips))
+    footer = Card(f'<p class="es-cost">{escape(cost(exchange, named))}</p>')
     silence = strings.NO_WORDS if exchange.ending in {"stop", "length"} else ""
     answer = inert(exchange.words) if exchange.words.strip() else Card(f"<p>{silence}</p>")
     problem = (_notice(exchange.problem),) if exchange.problem else ()
@@ -102,9 +103,10 @@ def _notice(sentence: str) -> Message:
     return Message("assistant", (Card(f'<p class="es-notice" role="alert">{escape(sentence)}</p>'),))
 
 
-def cost(exchange: Exchange) -> str:
-    """What one answer took and what it was made with, in one line of plain text."""
-    facts = [*speed(exchange.stats)] if exchange.stats else []
+def cost(exchange: Exchange, named: bool = False) -> str:
+    """What one answer took and what it was made with, in one line of plain text; `named` says who gave it."""
+    facts = [exchange.model] if named and exchange.model else []
+    facts += speed(exchange.stats) if exchange.stats else ()
     if exchange.ending in strings.ENDINGS:
         facts.append(strings.ENDINGS[exchange.ending].format(tokens=exchange.settings.max_tokens))
     return " · ".join(facts + _made_with(exchange.settings))
@@ -151,25 +153,26 @@ def tray(session: Session, attachments: Sequence[Attachment] = (), window_second
     A clip longer than `window_seconds` is said to be heard in parts.
     """
     items, index = [], 0
-    for clip, path in session.clips:
-        items.append(_tray_item(index, clip, path, window_seconds, waiting=False))
+    for attachment in session.attached:
+        items.append(_tray_item(index, attachment, window_seconds, waiting=False))
         index += 1
     for attachment in attachments:
         if attachment.clip is None:
             problem = escape(attachment.problem)
             items.append(f'<li class="es-clip es-bad"><span class="es-badge">!</span><span>{problem}</span></li>')
         else:
-            items.append(_tray_item(index, attachment.clip, attachment.path, window_seconds, waiting=True))
+            items.append(_tray_item(index, attachment, window_seconds, waiting=True))
             index += 1
     if not items:
         return Tray(f'<p class="es-tray-empty">{strings.EMPTY_TRAY}</p>', 0)
     return Tray(f'<ul class="es-tray">{"".join(items)}</ul>', index)
 
 
-def _tray_item(index: int, clip: Clip, path: str, window_seconds: float, *, waiting: bool) -> str:
-    name, label = letter(index), escape(clip.label)
+def _tray_item(index: int, attachment: Attachment, window_seconds: float, *, waiting: bool) -> str:
+    clip = attachment.sound
+    name, label = letter(index), escape(attachment.label)
     # Only files that Gradio keeps in its upload folder are served under this address.
-    address = escape("gradio_api/file=" + quote(Path(path).as_posix()))
+    address = escape("gradio_api/file=" + quote(Path(attachment.path).as_posix()))
     mark = f'<span class="es-new">{strings.NOT_SENT}</span>' if waiting else ""
     if clip.seconds > window_seconds:
         parts = strings.IN_PARTS.format(window_seconds=window_seconds)

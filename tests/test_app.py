@@ -52,7 +52,7 @@ def call(address: str, text: str, path: str) -> str:
     """Asks through the page's API with a file the caller names; the events as text."""
     file = {"path": path, "meta": {"_type": "gradio.FileData"}}
     weights = [1] * FakeEngine().info.max_clips
-    fields = [{"text": text, "files": [file]}, "off", 0.1, 0.36, 0.71, "", "", 0, 20, 0, False, *weights]
+    fields = [{"text": text, "files": [file]}, False, 0, "off", 0.1, 0.36, 0.71, "", "", 0, 20, 0, False, *weights]
     request = urllib.request.Request(
         f"{address}gradio_api/call/send",
         json.dumps({"data": fields}).encode(),

@@ -2,25 +2,24 @@
 
 import pytest
 
-from chat_app.form import Form
-from chat_app.handlers import Handlers
-from chat_app.session import Box, Session
+from chat_app.panes import Panes
+from chat_app.session import Box
 from core.families import FAMILIES
 from core.types import Stats
 from tests import tiny
-
-FORM = Form("mata", 0.5, 0.0, 1.0, "", "", 0.0, 6, 0)
+from tests.pages import form, handling
 
 
 @pytest.mark.parametrize("model_type", sorted(FAMILIES))
 def test_two_turns_stream_and_each_ends_with_a_meter(model_type: str, sound_file, tmp_path) -> None:
-    handlers = Handlers(tiny.engine(model_type), tmp_path)
-    session = Session()
+    engine = tiny.engine(model_type)
+    handlers, panes = handling(tmp_path, engine), Panes()
+    chosen = form(engine, method="mata", alpha=0.5, band_from=0.0, band_to=1.0, max_tokens=6)
     for name in ("a.wav", "b.wav"):
-        views = list(handlers.send("tab", session, (), Box("Which one?", (str(sound_file(name)),)), FORM))
-        session = views[-1].session
-        assert session.notice == ""
-    for number, exchange in enumerate(session.exchanges, start=1):
+        box = Box("Which one?", handlers.attach(panes, (), (str(sound_file(name)),)))
+        panes = list(handlers.send("tab", panes, box, [chosen]))[-1].panes
+        assert panes.first.notice == ""
+    for number, exchange in enumerate(panes.first.exchanges, start=1):
         assert exchange.problem == ""
         assert exchange.ending in {"stop", "length"}
         assert isinstance(exchange.stats, Stats)

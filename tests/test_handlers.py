@@ -5,36 +5,17 @@ from itertools import count, pairwise
 from pathlib import Path
 
 import pytest
-import soundfile
 
 from chat_app import strings
-from chat_app.form import Form
 from chat_app.handlers import UPDATE_SECONDS, Handlers
-from chat_app.session import Box, Session
+from chat_app.panes import Panes
+from chat_app.session import Attachment, Box
 from chat_app.view import Card, View
 from core.fake import FakeEngine
-from core.types import METHODS, Boost, Settings, Stats, Token
+from core.types import Boost, Stats, Token
+from tests.pages import form, handling
 
 TAB = "tab"
-
-
-def form(default: Settings = FakeEngine().info.default, **changes: object) -> Form:
-    """The settings as the page starts with them, but for `changes`."""
-    boost = default.boost
-    start = {
-        "method": boost.method,
-        "alpha": boost.alpha,
-        "band_from": boost.band[0],
-        "band_to": boost.band[1],
-        "adapter": default.adapter or "",
-        "system": default.system,
-        "temperature": default.temperature,
-        "max_tokens": default.max_tokens,
-        "seed": default.seed,
-        "clip_weights": (1.0,) * 8,
-        "facts": default.facts,
-    }
-    return Form(**(start | changes))
 
 
 @pytest.fixture
@@ -46,13 +27,21 @@ def engine() -> FakeEngine:
 def handlers(engine: FakeEngine, tmp_path: Path) -> Handlers:
     """Every look at the clock is an update later, so each token is shown."""
     looks = count()
-    return Handlers(engine, tmp_path, clock=lambda: next(looks) * UPDATE_SECONDS)
+    return handling(tmp_path, engine, clock=lambda: next(looks) * UPDATE_SECONDS)
 
 
 @pytest.fixture
-def box(sound_file):
+def box(handlers: Handlers, sound_file) -> Box:
     """A question about one usable file."""
-    return Box("Which is it?", (str(sound_file("dog.wav")),))
+    return filled(handlers, "Which is it?", sound_file("dog.wav"))
+
+
+def filled(handlers: Handlers, text: str, *files: Path) -> Box:
+    return Box(text, handlers.attach(Panes(), (), tuple(map(str, files))))
+
+
+def exchanges(view: View, pane: int = 0):
+    return view.panes.sessions[pane].exchanges
 
 
 def last(views: Iterator[View]) -> View:
@@ -61,21 +50,24 @@ def last(views: Iterator[View]) -> View:
 
 def text_of(view: View) -> str:
     return " ".join(
-        part.html if isinstance(part, Card) else part for bubble in view.messages for part in bubble.content
+        part.html if isinstance(part, Card) else part
+        for chat in view.chats
+        for bubble in chat
+        for part in bubble.content
     )
 
 
 def test_a_question_is_streamed_and_ends_with_its_meter(handlers: Handlers, engine: FakeEngine, box: Box) -> None:
-    views = list(handlers.send(TAB, Session(), (), box, form()))
+    views = list(handlers.send(TAB, Panes(), box, [form()]))
     first, *during, end = views
-    assert first.box == Box() and first.session.answering
+    assert first.box == Box() and first.panes.answering
     assert all(view.box is None for view in during)
-    said = [view.session.exchanges[-1].words for view in during]
+    said = [view.panes.first.exchanges[-1].words for view in during]
     assert len(said) == len(set(said)) > 10
     assert all(later.startswith(earlier) for earlier, later in pairwise(said))
     assert not any("es-meter" in text_of(view) for view in (first, *during))
 
-    exchange = end.session.exchanges[-1]
+    exchange = end.panes.first.exchanges[-1]
     assert exchange.ending == "stop"
     assert exchange.summary.steps == exchange.stats.answer_tokens
     assert text_of(end).count('class="es-meter"') == 1
@@ -86,14 +78,14 @@ def test_a_question_is_streamed_and_ends_with_its_meter(handlers: Handlers, engi
 
 
 def test_updates_wait_for_the_clock(engine: FakeEngine, tmp_path: Path, box: Box) -> None:
-    handlers = Handlers(engine, tmp_path, clock=lambda: 0.0)
-    views = list(handlers.send(TAB, Session(), (), box, form()))
+    handlers = handling(tmp_path, engine, clock=lambda: 0.0)
+    views = list(handlers.send(TAB, Panes(), box, [form()]))
     assert len(views) == 3, "the question, the first word, the end"
 
 
 def test_letters_go_on_in_the_next_turn(handlers: Handlers, engine: FakeEngine, sound_file) -> None:
-    one = last(handlers.send(TAB, Session(), (), Box("First?", (str(sound_file("a.wav")),)), form()))
-    two = last(handlers.send(TAB, one.session, (), Box("Second?", (str(sound_file("b.wav")),)), form()))
+    one = last(handlers.send(TAB, Panes(), filled(handlers, "First?", sound_file("a.wav")), [form()]))
+    two = last(handlers.send(TAB, one.panes, filled(handlers, "Second?", sound_file("b.wav")), [form()]))
     assert [(name, clip.label) for name, clip in engine.asked[1][0].lettered()] == [("A", "a.wav"), ("B", "b.wav")]
     assert [turn.role for turn in engine.asked[1][0].turns] == ["user", "assistant", "user"]
     assert text_of(two).count('class="es-meter"') == 2
@@ -105,69 +97,25 @@ def test_bad_files_are_named_and_the_rest_is_sent(handlers: Handlers, engine: Fa
     empty = tmp_path / "empty.flac"
     empty.touch()
     files = (str(text), str(sound_file("good.wav")), str(empty))
-    attachments = handlers.attach(Session(), (), files)
-    assert [attachment.clip is None for attachment in attachments] == [True, False, True]
-    end = last(handlers.send(TAB, Session(), attachments, Box("Which?", files), form()))
+    box = Box("Which?", handlers.attach(Panes(), (), files))
+    assert [attachment.clip is None for attachment in box.attachments] == [True, False, True]
+    end = last(handlers.send(TAB, Panes(), box, [form()]))
     assert [clip.label for clip in engine.asked[0][0].clips] == ["good.wav"]
-    left_out = end.session.exchanges[0].left_out
+    left_out = end.panes.first.exchanges[0].left_out
     assert len(left_out) == 2
     assert "notes.wav" in left_out[0] and "empty.flac" in left_out[1]
     assert all(sentence in text_of(end) for sentence in left_out)
-
-
-def test_a_file_is_read_once(handlers: Handlers, box: Box) -> None:
-    attachments = handlers.attach(Session(), (), box.files)
-    Path(box.files[0]).unlink()
-    assert handlers.attach(Session(), attachments, box.files) == attachments
-    end = last(handlers.send(TAB, Session(), attachments, box, form()))
-    assert end.session.exchanges[0].ending == "stop"
-
-
-def test_only_the_upload_folder_is_read(engine: FakeEngine, sound_file, tmp_path: Path) -> None:
-    inside = tmp_path / "uploads"
-    inside.mkdir()
-    outside = sound_file("secret.wav")
-    (inside / "link.wav").symlink_to(outside)
-    handlers = Handlers(engine, inside)
-    for path in (str(outside), str(inside / "link.wav"), str(inside / ".." / "secret.wav")):
-        attachment = handlers.attach(Session(), (), (path,))[0]
-        assert attachment.clip is None
-        assert strings.FOREIGN_FILE in attachment.problem
-
-
-def test_a_clip_longer_than_the_model_hears_is_refused_when_dropped(
-    handlers: Handlers, engine: FakeEngine, sound_file, tone
-) -> None:
-    seconds = engine.info.longest_seconds
-    whole, longer = (str(sound_file(f"{n}.wav", tone(seconds=seconds + n))) for n in (0, 1))
-    attachments = handlers.attach(Session(), (), (whole, longer))
-    assert attachments[0].clip is not None and attachments[1].clip is None
-    assert f"longer than {seconds:g} s" in attachments[1].problem
-
-
-def test_recordings_are_numbered_across_turns(handlers: Handlers, tmp_path: Path, tone) -> None:
-    def record(folder: str, frequency_hz: float) -> str:
-        path = tmp_path / folder / "audio.wav"
-        path.parent.mkdir()
-        soundfile.write(path, tone(frequency_hz), 16_000)
-        return str(path)
-
-    first = (record("x", 200.0), record("y", 300.0))
-    end = last(handlers.send(TAB, Session(), (), Box("Which?", first), form()))
-    assert [clip.label for clip, _ in end.session.clips] == ["recording 1", "recording 2"]
-    third = handlers.attach(end.session, (), (record("z", 400.0),))
-    assert third[0].label == "recording 3"
 
 
 @pytest.mark.parametrize(("text", "clip"), [("", True), ("  \n", True), ("", False)])
 def test_without_a_question_it_asks_for_one_and_keeps_the_box(
     handlers: Handlers, engine: FakeEngine, box: Box, text: str, clip: bool
 ) -> None:
-    views = list(handlers.send(TAB, Session(), (), Box(text, box.files if clip else ()), form()))
+    views = list(handlers.send(TAB, Panes(), Box(text, box.attachments if clip else ()), [form()]))
     assert len(views) == 1
-    assert views[0].session.notice == (strings.NO_QUESTION if clip else strings.NOTHING_TO_SEND)
-    assert views[0].session.notice in text_of(views[0])
-    assert views[0].box is None and views[0].session.exchanges == ()
+    assert views[0].panes.first.notice == (strings.NO_QUESTION if clip else strings.NOTHING_TO_SEND)
+    assert views[0].panes.first.notice in text_of(views[0])
+    assert views[0].box is None and views[0].panes.first.exchanges == ()
     assert engine.asked == []
 
 
@@ -175,40 +123,40 @@ def test_a_setting_out_of_range_is_a_sentence_and_keeps_the_box(
     handlers: Handlers, engine: FakeEngine, box: Box
 ) -> None:
     wrong = form(method="mata", band_from=0.7, band_to=0.2)
-    views = list(handlers.send(TAB, Session(), (), box, wrong))
+    views = list(handlers.send(TAB, Panes(), box, [wrong]))
     assert len(views) == 1 and views[0].box is None
-    assert "Layer band" in views[0].session.notice
+    assert "Layer band" in views[0].panes.first.notice
     assert engine.asked == []
-    again = last(handlers.send(TAB, views[0].session, (), box, form()))
-    assert again.session.notice == "" and again.session.exchanges[0].ending == "stop"
+    again = last(handlers.send(TAB, views[0].panes, box, [form()]))
+    assert again.panes.first.notice == "" and again.panes.first.exchanges[0].ending == "stop"
 
 
 def test_an_error_in_the_middle_keeps_what_was_said(tmp_path: Path, box: Box) -> None:
     engine = FakeEngine(delay_seconds=0, fail_after_tokens=4)
-    end = last(Handlers(engine, tmp_path).send(TAB, Session(), (), box, form()))
-    exchange = end.session.exchanges[0]
+    end = last(handling(tmp_path, engine).send(TAB, Panes(), box, [form()]))
+    exchange = end.panes.first.exchanges[0]
     assert exchange.words == "This is a fake "
     assert exchange.ending == "failed" and exchange.problem in text_of(end)
     assert exchange.summary.steps == 4
     engine.fail_after_tokens = None
-    after = last(Handlers(engine, tmp_path).send(TAB, end.session, (), Box("And now?"), form()))
-    assert after.session.exchanges[1].ending == "stop"
+    after = last(handling(tmp_path, engine).send(TAB, end.panes, Box("And now?"), [form()]))
+    assert after.panes.first.exchanges[1].ending == "stop"
     assert len(engine.asked[1][0].clips) == 1
 
 
 def test_an_error_before_the_first_word_gives_question_and_clips_back(tmp_path: Path, box: Box) -> None:
     engine = FakeEngine(delay_seconds=0, fail_after_tokens=0)
-    end = last(Handlers(engine, tmp_path).send(TAB, Session(), (), box, form()))
+    end = last(handling(tmp_path, engine).send(TAB, Panes(), box, [form()]))
     assert end.box == box
-    assert end.session.exchanges == ()
+    assert end.panes.first.exchanges == ()
     assert "as it was told to" in text_of(end)
 
 
 def test_too_many_clips_come_back_too(handlers: Handlers, engine: FakeEngine, sound_file) -> None:
-    files = tuple(str(sound_file(f"{index}.wav")) for index in range(engine.info.max_clips + 1))
-    end = last(handlers.send(TAB, Session(), (), Box("Which?", files), form()))
-    assert end.box == Box("Which?", files)
-    assert "too many" in end.session.notice
+    box = filled(handlers, "Which?", *(sound_file(f"{index}.wav") for index in range(engine.info.max_clips + 1)))
+    end = last(handlers.send(TAB, Panes(), box, [form()]))
+    assert end.box == box
+    assert "too many" in end.panes.first.notice
 
 
 class Broken(FakeEngine):
@@ -220,31 +168,31 @@ class Broken(FakeEngine):
 
 
 def test_a_mistake_of_ours_is_logged_and_the_chat_goes_on(tmp_path: Path, box: Box, caplog) -> None:
-    end = last(Handlers(Broken(), tmp_path).send(TAB, Session(), (), box, form()))
-    assert end.session.exchanges[0].problem == strings.CRASHED
-    assert end.session.exchanges[0].words == "Half "
+    end = last(handling(tmp_path, Broken()).send(TAB, Panes(), box, [form()]))
+    assert end.panes.first.exchanges[0].problem == strings.CRASHED
+    assert end.panes.first.exchanges[0].words == "Half "
     assert "a mistake" in caplog.text
     assert "a mistake" not in text_of(end)
     assert strings.NO_READINGS in text_of(end)
 
 
 def test_stop_ends_at_the_next_token_and_the_chat_goes_on(handlers: Handlers, engine: FakeEngine, box: Box) -> None:
-    views = handlers.send(TAB, Session(), (), box, form())
+    views = handlers.send(TAB, Panes(), box, [form()])
     for _ in range(4):
         running = next(views)
-    assert running.session.answering
+    assert running.panes.answering
     handlers.stop("another tab")
-    assert next(views).session.answering
+    assert next(views).panes.answering
     handlers.stop(TAB)
     rest = list(views)
     assert len(rest) == 1
-    exchange = rest[0].session.exchanges[0]
+    exchange = rest[0].panes.first.exchanges[0]
     assert exchange.ending == "stopped"
-    assert exchange.words.startswith(running.session.exchanges[0].words)
+    assert exchange.words.startswith(running.panes.first.exchanges[0].words)
     assert 3 < exchange.summary.steps < 10
     assert "es-meter" in text_of(rest[0])
-    after = last(handlers.send(TAB, rest[0].session, (), Box("Next?"), form()))
-    assert after.session.exchanges[1].ending == "stop", "the stop is used up"
+    after = last(handlers.send(TAB, rest[0].panes, Box("Next?"), [form()]))
+    assert after.panes.first.exchanges[1].ending == "stop", "the stop is used up"
 
 
 class Watched(FakeEngine):
@@ -261,7 +209,7 @@ class Watched(FakeEngine):
 
 def test_a_page_that_goes_away_closes_the_stream(tmp_path: Path, box: Box) -> None:
     engine = Watched(delay_seconds=0)
-    views = Handlers(engine, tmp_path).send(TAB, Session(), (), box, form())
+    views = handling(tmp_path, engine).send(TAB, Panes(), box, [form()])
     next(views), next(views)
     assert not engine.closed
     views.close()
@@ -269,75 +217,105 @@ def test_a_page_that_goes_away_closes_the_stream(tmp_path: Path, box: Box) -> No
 
 
 def test_retry_asks_the_same_with_the_settings_of_now(handlers: Handlers, engine: FakeEngine, box: Box) -> None:
-    one = last(handlers.send(TAB, Session(), (), box, form()))
-    two = last(handlers.retry(TAB, one.session, form(method="pai", alpha=0.5, adapter="example-adapter")))
-    assert len(two.session.exchanges) == 1
+    one = last(handlers.send(TAB, Panes(), box, [form()]))
+    two = last(handlers.retry(TAB, one.panes, [form(method="pai", alpha=0.5, adapter="example-adapter")]))
+    assert len(two.panes.first.exchanges) == 1
     assert engine.asked[0][0] == engine.asked[1][0]
     assert engine.asked[1][1].boost == Boost("pai", 0.5)
     assert engine.asked[1][1].adapter == "example-adapter"
-    assert two.session.exchanges[0].summary.boosted
+    assert two.panes.first.exchanges[0].summary.boosted
 
 
 def test_a_retry_that_fails_leaves_the_old_answer(handlers: Handlers, engine: FakeEngine, box: Box) -> None:
-    one = last(handlers.send(TAB, Session(), (), box, form()))
+    one = last(handlers.send(TAB, Panes(), box, [form()]))
     engine.fail_after_tokens = 0
-    two = last(handlers.retry(TAB, one.session, form()))
-    assert two.session.exchanges == one.session.exchanges
-    assert two.box is None and "told to" in two.session.notice
-
-
-def test_undo_puts_the_question_before_what_is_in_the_box(handlers: Handlers, box: Box) -> None:
-    one = last(handlers.send(TAB, Session(), (), box, form()))
-    back = handlers.undo(one.session, Box("typed since", ("/new.wav",)))
-    assert back.session.exchanges == ()
-    assert back.box == Box("Which is it?\ntyped since", (*box.files, "/new.wav"))
-    assert handlers.undo(Session(), Box("typed")).box is None
-
-
-def test_clear_empties_and_restore_brings_back(handlers: Handlers, box: Box) -> None:
-    one = last(handlers.send(TAB, Session(), (), box, form()))
-    cleared = handlers.clear(one.session)
-    assert cleared.messages == () and cleared.session.clips == ()
-    assert handlers.clear(cleared.session).session == cleared.session
-    assert handlers.restore(cleared.session).session == Session(one.session.exchanges)
+    two = last(handlers.retry(TAB, one.panes, [form()]))
+    assert two.panes.first.exchanges == one.panes.first.exchanges
+    assert two.box is None and "told to" in two.panes.first.notice
 
 
 def test_an_answer_left_behind_by_a_breakdown_does_not_block_the_chat(handlers: Handlers, box: Box) -> None:
-    views = handlers.send(TAB, Session(), (), box, form())
-    stuck = [next(views) for _ in range(3)][-1].session
+    views = handlers.send(TAB, Panes(), box, [form()])
+    stuck = [next(views) for _ in range(3)][-1].panes
     assert stuck.answering
-    end = last(handlers.send(TAB, stuck, (), Box("Still there?"), form()))
-    assert [exchange.ending for exchange in end.session.exchanges] == ["failed", "stop"]
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_the_page_starts_at_the_engines_default_settings(method: str) -> None:
-    default = Settings(
-        boost=Boost(method=method, alpha=0.3, band=(0.1, 0.9)),
-        adapter="tuned",
-        system="Be brief.",
-        temperature=0.7,
-        top_p=0.5,
-        max_tokens=33,
-        seed=4,
-        facts=True,
-    )
-    assert form(default).settings(default) == default
-
-
-def test_emptied_number_fields_take_the_default() -> None:
-    default = Settings(max_tokens=33, seed=4)
-    assert form(default, max_tokens=None, seed=None, alpha=None).settings(default) == default
-
-
-def test_weights_of_clips_reach_the_boost_and_trailing_ones_are_left_out() -> None:
-    chosen = form(method="mata", clip_weights=(1.0, 0.0, 2.5, 1.0, 1.0)).settings(Settings())
-    assert chosen.boost.clip_weights == (1.0, 0.0, 2.5)
+    end = last(handlers.send(TAB, stuck, Box("Still there?"), [form()]))
+    assert [exchange.ending for exchange in end.panes.first.exchanges] == ["failed", "stop"]
 
 
 def test_the_status_line_tells_phase_then_cost(handlers: Handlers, box: Box) -> None:
-    first, second, *_, end = handlers.send(TAB, Session(), (), box, form())
+    first, second, *_, end = handlers.send(TAB, Panes(), box, [form()])
     assert strings.listening(1) in first.status
     assert strings.ANSWERING in second.status
-    assert isinstance(end.session.exchanges[0].stats, Stats)
+    assert isinstance(end.panes.first.exchanges[0].stats, Stats)
     assert "first token in 0.0 s" in end.status and "tokens/s" in end.status
+
+
+def test_edit_puts_the_question_before_what_is_in_the_box(handlers: Handlers, box: Box) -> None:
+    one = last(handlers.send(TAB, Panes(), box, [form()]))
+    since = Attachment("/new.wav", "new.wav", problem="no sound")
+    back = handlers.edit(one.panes, Box("typed since", (since,)))
+    assert exchanges(back) == ()
+    assert back.box == Box("Which is it?\ntyped since", (*box.attachments, since))
+    assert handlers.edit(Panes(), Box("typed")).box is None
+
+
+def test_undo_takes_back_send_retry_edit_and_clear(handlers: Handlers, box: Box) -> None:
+    sent = last(handlers.send(TAB, Panes(), box, [form()]))
+    retried = last(handlers.retry(TAB, sent.panes, [form(max_tokens=3)]))
+    edited = handlers.edit(retried.panes, Box())
+    again = last(handlers.send(TAB, edited.panes, box, [form()]))
+    cleared = handlers.clear(again.panes)
+    assert exchanges(cleared) == () and cleared.chats == ((),)
+    assert handlers.clear(cleared.panes).panes == cleared.panes, "an empty chat cannot be cleared"
+    panes, boxes = cleared.panes, []
+    for before in (again, edited, retried, sent, None):
+        back = handlers.undo(panes, Box())
+        panes, boxes = back.panes, [*boxes, back.box]
+        assert panes.sessions == (before.panes if before else Panes()).sessions
+    assert boxes == [None, box, None, None, box], "a question that is not asked any more goes into the box"
+    assert handlers.undo(panes, Box("typed")).box is None
+
+
+def test_two_panes_are_asked_with_their_settings_in_turn_or_together(handlers: Handlers, engine, box: Box) -> None:
+    forms = [form(), form(method="mata", alpha=0.3)]
+    for together in (False, True):
+        engine.asked.clear()
+        views = list(handlers.send(TAB, Panes().beside(0), box, forms, together))
+        assert [settings.boost.on for _, settings in engine.asked] == [False, True]
+        lengths = [[len(session.exchanges[-1].words) for session in view.panes.sessions] for view in views[1:]]
+        both = [second > 0 and first < lengths[-1][0] for first, second in lengths]
+        assert any(both) == together
+        assert [exchanges(views[-1], pane)[0].ending for pane in (0, 1)] == ["stop", "stop"]
+        assert exchanges(views[-1], 1)[0].summary.boosted and not exchanges(views[-1], 0)[0].summary.boosted
+        assert views[-1].panes.sessions[0].clips == views[-1].panes.sessions[1].clips
+
+
+def test_a_pane_opened_later_has_had_the_conversation_so_far(handlers: Handlers, engine: FakeEngine, box: Box) -> None:
+    one = last(handlers.send(TAB, Panes(), box, [form()]))
+    two = last(handlers.send(TAB, one.panes.beside(0), Box("And?"), [form(), form(adapter="example-adapter")]))
+    assert [len(session.exchanges) for session in two.panes.sessions] == [2, 2]
+    assert len(engine.asked[2][0].turns) == 3
+    back = handlers.undo(two.panes, Box())
+    assert [len(session.exchanges) for session in back.panes.sessions] == [1, 1]
+    assert handlers.undo(two.panes.without(0), Box()).panes.sessions == one.panes.sessions
+
+
+def test_a_pane_that_fails_leaves_the_other(tmp_path: Path, sound_file) -> None:
+    engine, broken = FakeEngine(delay_seconds=0), FakeEngine(delay_seconds=0, fail_after_tokens=0)
+    handlers = handling(tmp_path, engine, broken)
+    box = filled(handlers, "Which?", sound_file("a.wav"))
+    for places in ((0, 1), (1, 0)):
+        end = last(handlers.send(TAB, Panes().beside(0), box, [form(engine=place) for place in places]))
+        endings = [exchanges(end, pane)[0].ending for pane in (0, 1)]
+        assert sorted(endings) == ["failed", "stop"] and endings[places.index(1)] == "failed"
+        assert "told to" in exchanges(end, places.index(1))[0].problem
+    both = last(handlers.send(TAB, Panes().beside(0), box, [form(engine=1)] * 2))
+    assert both.box == box and exchanges(both) == () == exchanges(both, 1)
+
+
+def test_stop_ends_every_pane(handlers: Handlers, box: Box) -> None:
+    views = handlers.send(TAB, Panes().beside(0), box, [form(), form()])
+    next(views), next(views)
+    handlers.stop(TAB)
+    end = last(views)
+    assert [exchanges(end, pane)[0].ending for pane in (0, 1)] == ["stopped", "stopped"]

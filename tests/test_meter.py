@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from chat_app import meter, strings
 from chat_app.meter import card
 from chat_app.summary import Summary, summarise
+from chat_app.trace import Trace
 from chat_app.waveform import cividis, heat, waveform
 from core import observation
-from core.types import AttentionReading, Clip, letter
+from core.types import AttentionReading, Clip, Token, letter
 
 
 def clip(label: str = "dog.wav", seconds: float = 1.0) -> Clip:
@@ -23,7 +24,7 @@ def clip(label: str = "dog.wav", seconds: float = 1.0) -> Clip:
 
 
 def test_every_source_is_drawn_and_named() -> None:
-    css = (Path(meter.__file__).parent / "page.css").read_text()
+    css = (Path(meter.__file__).parent / "meter.css").read_text()
     assert set(meter._SHADES) == set(strings.SOURCES) == {*observation.WORDS, "answer"}
     assert all(f".es-shade{shade}" in css for shade in meter._SHADES.values())
 
@@ -111,7 +112,7 @@ def test_lift_is_one_where_every_token_gets_the_same() -> None:
 
 
 def test_nothing_read_gives_no_summary_and_a_sentence() -> None:
-    assert summarise([]) is None
+    assert Trace.of([]) is None and Trace.of([Token("x")]) is None
     assert strings.NO_READINGS in card(None, [clip()])
 
 
@@ -144,6 +145,19 @@ def parsed(html: str) -> Tree:
     tree.close()
     assert tree.open == []
     return tree
+
+
+@given(answers())
+def test_a_trace_holds_the_readings_to_float32(readings: list[AttentionReading]) -> None:
+    trace = Trace.of([Token(f"{step} ", reading) for step, reading in enumerate(readings)])
+    assert trace.texts == tuple(f"{step} " for step in range(len(readings)))
+    again = [Token(text, reading) for text, reading in zip(trace.texts, trace.readings, strict=True)]
+    assert trace == Trace.of(again)
+    for kept, reading in zip(trace.readings, readings, strict=True):
+        assert (kept.sources, kept.layers, kept.tokens) == (reading.sources, reading.layers, reading.tokens)
+        for name in ("weights", "natural", "head_spread", "profiles"):
+            for row, exact in zip(getattr(kept, name), getattr(reading, name), strict=True):
+                assert np.asarray(row) == pytest.approx(np.asarray(exact))
 
 
 def summary_of(readings: list[AttentionReading]) -> Summary:

@@ -11,9 +11,9 @@ import soundfile
 
 from chat_app.meter import card
 from chat_app.report import Section, report
-from chat_app.session import Exchange, Session
+from chat_app.session import Attachment, Exchange, Session
 from core.fake import FakeEngine
-from core.types import Boost, Clip, Done, Settings, Turn
+from core.types import Boost, Clip, Done, Settings, Token
 
 HOSTILE = (
     '"><img src=x onerror=alert(1)>',
@@ -27,11 +27,12 @@ HOSTILE = (
 
 def exchange(clips: tuple[Clip, ...], question: str, settings: Settings, words: str | None = None) -> Exchange:
     """What the fake engine answers; other words in its place where given."""
-    session = Session().asked(Exchange(Turn("user", (*clips, question)), ("",) * len(clips), settings))
+    session = Session().asked(Exchange(question, tuple(Attachment("", clip.label, clip) for clip in clips), settings))
     *tokens, done = FakeEngine(delay_seconds=0).stream(session.conversation, settings)
     assert isinstance(done, Done)
-    said = "".join(token.text for token in tokens) if words is None else words
-    return session.heard(said, tuple(token.reading for token in tokens)).ended(done.reason, done.stats).exchanges[-1]
+    if words is not None:
+        tokens = [Token(words, tokens[0].reading), *(Token("", token.reading) for token in tokens[1:])]
+    return session.heard(*tokens).took(done).exchanges[-1]
 
 
 def tone(label: str, hz: float = 440.0) -> Clip:
@@ -58,7 +59,7 @@ def page(words: str) -> str:
     """A report in which a stranger wrote `words` everywhere a stranger can."""
     clips = (tone(words), tone("b.wav", 660.0))
     one = exchange(clips, words, Settings(Boost("mata", 0.3), system=words, adapter=words), words)
-    broken = Session().asked(Exchange(Turn("user", (words,)), (), Settings())).ended("failed", problem=words)
+    broken = Session().asked(Exchange(words, (), Settings())).ended("failed", problem=words)
     sections = (
         Section(words, clips, "", ((words, one), ("plain", exchange(clips, words, Settings())))),
         Section("bad", (), words, ((words, broken.exchanges[-1]),)),
@@ -100,7 +101,7 @@ def test_its_cards_are_those_of_the_page() -> None:
 
 
 def test_a_model_without_meter_says_so() -> None:
-    silent = Session().asked(Exchange(Turn("user", (tone("a"), "Which?")), ("",), Settings())).heard("One.", ())
+    silent = Session().asked(Exchange("Which?", (Attachment("", "a", tone("a")),), Settings())).heard(Token("One."))
     html = report(
         "x", FakeEngine().info, [Section("x", (tone("a"),), "", (("s", silent.ended("stop").exchanges[-1]),))]
     )

@@ -11,7 +11,7 @@ from chat_app import strings, view
 from chat_app.session import Attachment, Exchange, Session
 from chat_app.view import Card
 from core.fake import FakeEngine
-from core.types import Boost, Clip, Settings, Stats, Turn
+from core.types import Boost, Clip, Settings, Stats, Token
 
 HOSTILE = [
     "<img src=x onerror=alert(1)>.wav",
@@ -40,7 +40,7 @@ class Elements(HTMLParser):
 
 
 def asked(clip: Clip, text: str = "Which?", path: str = "/uploads/x/clip.wav") -> Session:
-    return Session().asked(Exchange(Turn("user", (clip, text)), (path,), Settings()))
+    return Session().asked(Exchange(text, (Attachment(path, clip.label, clip),), Settings()))
 
 
 def html_of(session: Session) -> str:
@@ -49,7 +49,9 @@ def html_of(session: Session) -> str:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_stay_text_wherever_they_are_shown(name: str, tone_clip) -> None:
-    session = asked(tone_clip(name), text=name, path=f"/uploads/{name}").heard(name, ()).ended("failed", problem=name)
+    session = (
+        asked(tone_clip(name), text=name, path=f"/uploads/{name}").heard(Token(name)).ended("failed", problem=name)
+    )
     pending = Attachment(f"/uploads/{name}", name, tone_clip(name))
     broken = Attachment(f"/uploads/{name}", name, problem=f"{name}: it is empty.")
     for html in (html_of(session), view.tray(session, (pending, broken)).html):
@@ -116,14 +118,14 @@ def test_the_status_line_says_model_precision_reason_and_phase() -> None:
 
 def test_an_answer_says_how_it_was_made_and_how_it_ended(tone_clip) -> None:
     chosen = Settings(boost=Boost("mata", 0.2), adapter="tuned", max_tokens=7, facts=True)
-    exchange = Exchange(Turn("user", ("Which?",)), (), chosen)
-    ended = Session().asked(exchange).heard("A", ()).ended("length").exchanges[0]
+    exchange = Exchange("Which?", (), chosen)
+    ended = Session().asked(exchange).heard(Token("A")).ended("length").exchanges[0]
     assert view.cost(ended) == "cut at 7 tokens · boost mata 0.2 · adapter tuned · measured facts of each clip given"
 
 
 def test_left_out_files_come_before_the_answer_and_problems_after() -> None:
-    exchange = Exchange(Turn("user", ("Which?",)), (), Settings(), left_out=("Left out: x.wav",))
-    session = Session().asked(exchange).heard("Half an ans", ()).ended("failed", problem="It broke.")
+    exchange = Exchange("Which?", (), Settings(), left_out=("Left out: x.wav",))
+    session = Session().asked(exchange).heard(Token("Half an ans")).ended("failed", problem="It broke.")
     texts = [
         "".join("".join(Elements(part.html).words) if isinstance(part, Card) else part for part in bubble.content)
         for bubble in view.messages(session)

@@ -169,14 +169,14 @@ def test_an_example_fills_the_box_and_can_be_played(page: Page, engine: FakeEngi
     assert len(engine.asked[0][0].clips) == 2
 
 
-def test_undo_clear_and_bring_back(page: Page, example: Path) -> None:
+def test_edit_clear_and_undo(page: Page, example: Path) -> None:
     attach(page, example / "dog_bark.flac")
     expect(page.locator(".es-pending")).to_have_count(1)
     ask(page, "What is it?")
     ended(page, 1)
     ask(page, "Are you sure?")
     ended(page, 2)
-    page.click("#undo")
+    page.click("#edit")
     expect(page.locator("#box textarea")).to_have_value("Are you sure?")
     expect(page.locator(".es-meter")).to_have_count(1)
 
@@ -184,10 +184,11 @@ def test_undo_clear_and_bring_back(page: Page, example: Path) -> None:
     expect(page.locator(".es-meter")).to_have_count(0)
     expect(page.locator(".es-clip")).to_have_count(0)
     expect(page.locator("#box textarea")).to_have_value("Are you sure?")
-    page.click("#restore")
+    page.click("#undo")
     expect(page.locator(".es-meter")).to_have_count(1)
     expect(page.locator(".es-clip")).to_have_count(1)
-    expect(page.locator("#restore")).to_be_hidden()
+    page.click("#undo")
+    expect(page.locator(".es-meter")).to_have_count(2)
 
 
 def test_without_a_question_the_clips_stay(page: Page, engine: FakeEngine, example: Path) -> None:

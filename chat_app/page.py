@@ -1,0 +1,110 @@
+"""The components that actions read and write, and a `View` as values for them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from chat_app.form import Forms
+from chat_app.handlers import Handlers
+from chat_app.panes import Panes
+from chat_app.session import Attachment, Box
+from chat_app.sidebar import Sidebar, form, html
+from chat_app.view import Card, Message, View
+
+ANSWERING: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "answer", "show_progress": "hidden"}
+"""All answers share one place in the queue ..."""
+QUIET: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
+"""... and everything else may run beside them."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """The components.
+
+    Attributes:
+        handlers: What they call.
+        panes: State: `Panes`.
+        attachments: State: the `Attachment`s in the box, in the order of their letters.
+        forms: State: `Forms`.
+        together: Whether all panes answer at the same time.
+        sidebar: The settings.
+        chats: One for each pane there may be.
+        tray: The clips.
+        box: What is asked next.
+        status: The status line.
+        buttons: Those that wait while an answer runs: retry, edit, undo, clear.
+    """
+
+    handlers: Handlers
+    panes: gr.State
+    attachments: gr.State
+    forms: gr.State
+    together: gr.Checkbox
+    sidebar: Sidebar
+    chats: tuple[gr.Chatbot, ...]
+    tray: gr.HTML
+    box: gr.MultimodalTextbox
+    status: gr.HTML
+    buttons: tuple[gr.Button, gr.Button, gr.Button, gr.Button]
+
+    @property
+    def shown(self) -> list[Any]:
+        """The outputs for `render`."""
+        return [self.panes, *self.chats, self.status, self.box, self.attachments, *self.buttons]
+
+    @property
+    def asked(self) -> list[Any]:
+        """The inputs that `forms_now` takes."""
+        return [self.forms, self.together, *self.sidebar.fields]
+
+    def render(self, shown: View, *, buttons: bool = True) -> list[Any]:
+        """Values for `shown`. What does not change within an answer is left out where `buttons` is False."""
+        answering = shown.panes.answering
+        chats = [[_bubble(message) for message in messages] for messages in shown.chats]
+        unused = [gr.skip()] * (len(self.chats) - len(chats))
+        box, attached = (gr.skip(), gr.skip()) if not buttons else (gr.update(**_stops(answering)), gr.skip())
+        if shown.box is not None:
+            files = [attachment.path for attachment in shown.box.attachments]
+            box = gr.update(**_stops(answering), value={"text": shown.box.text, "files": files})
+            attached = shown.box.attachments
+        idle = bool(shown.panes.first.exchanges) and not answering
+        undo = bool(shown.panes.before) and not answering
+        ready = [gr.update(interactive=on) for on in (idle, idle, undo, idle)] if buttons else [gr.skip()] * 4
+        return [shown.panes, *chats, *unused, shown.status, box, attached, *ready]
+
+    def stream(self, views: Iterator[View]) -> Iterator[list[Any]]:
+        """Updates for the page; what does not change within an answer is sent at its beginning and end only."""
+        answering: bool | None = None
+        for shown in views:
+            yield self.render(shown, buttons=answering != shown.panes.answering)
+            answering = shown.panes.answering
+
+
+def forms_now(asked: Sequence[Any]) -> tuple[Forms, bool]:
+    """The settings as they are now, and whether all panes answer together, from the values of `Page.asked`."""
+    forms, together, *values = asked
+    return forms.now(form(values)), bool(together)
+
+
+def box_of(
+    handlers: Handlers, panes: Panes, attachments: tuple[Attachment, ...], content: dict[str, Any] | None
+) -> Box:
+    """What is in the box, files read."""
+    content = content or {}
+    return Box(content.get("text") or "", handlers.attach(panes, attachments, content.get("files") or ()))
+
+
+def tab(request: gr.Request) -> str:
+    """A name for the page that asks, the same as long as it is open."""
+    return str(request.session_hash)
+
+
+def _stops(answering: bool) -> dict[str, Any]:
+    return {"submit_btn": not answering, "stop_btn": answering}
+
+
+def _bubble(message: Message) -> dict[str, Any]:
+    content = [html(part.html, render=False) if isinstance(part, Card) else part for part in message.content]
+    return {"role": message.role, "content": content}

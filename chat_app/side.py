@@ -1,0 +1,147 @@
+"""Side by side: panes with settings of their own, and what differs between them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from chat_app import strings
+from chat_app.form import Form, Forms
+from chat_app.page import QUIET, Page, forms_now
+from chat_app.panes import MOST_PANES, Panes
+from chat_app.sidebar import STRENGTHS, asked_of
+from chat_app.told import differences
+from core.engine import EngineInfo
+from core.errors import SettingsError
+
+SAME, BOOST, ADAPTER = "same", "boost", "adapter"
+MODEL = "model "
+
+
+@dataclass(frozen=True)
+class Side:
+    """The components.
+
+    Attributes:
+        columns: One for each pane there may be; the first is always shown.
+        heads: What stands over each.
+        closes: The button that takes each away, of all but the first.
+        add: What the next pane has that the chosen one has not.
+        chosen: The pane whose settings are in the sidebar.
+    """
+
+    columns: tuple[gr.Column, ...]
+    heads: tuple[gr.HTML, ...]
+    closes: tuple[gr.Button, ...]
+    add: gr.Dropdown
+    chosen: gr.Radio
+
+
+def kinds(infos: Sequence[EngineInfo]) -> list[tuple[str, str]]:
+    """What another pane may be opened with: name on the page and key for `varied`."""
+    return [
+        *([(strings.WITH_BOOST, BOOST)] if any(info.attention for info in infos) else []),
+        *([(strings.WITH_OTHER_ADAPTER, ADAPTER)] if any(info.adapters for info in infos) else []),
+        *((info.name, f"{MODEL}{place}") for place, info in enumerate(infos) if len(infos) > 1),
+        (strings.WITH_SAME, SAME),
+    ]
+
+
+def varied(chosen: Form, kind: str, infos: Sequence[EngineInfo]) -> Form:
+    """A form that differs from another in one thing.
+
+    Args:
+        chosen: The other.
+        kind: A key of `kinds`.
+        infos: Of the engines.
+    """
+    info = infos[chosen.engine]
+    if kind == BOOST and info.attention:
+        default = info.default.boost
+        on = default.method if default.on else "mata"
+        alpha = default.alpha if default.on else STRENGTHS[on][3]
+        return replace(chosen, method="off") if chosen.method != "off" else replace(chosen, method=on, alpha=alpha)
+    if kind == ADAPTER and info.adapters:
+        return replace(chosen, adapter="" if chosen.adapter else info.adapters[0])
+    if kind.startswith(MODEL):
+        return asked_of(chosen, infos, int(kind.removeprefix(MODEL)))
+    return chosen
+
+
+def headings(forms: Sequence[Form], infos: Sequence[EngineInfo]) -> tuple[str, ...]:
+    """HTML over each pane: its number, and what it has that the others have not. Empty where there is only one."""
+    if len(forms) == 1:
+        return ("",)
+    try:
+        settings = [form.settings(infos[form.engine]) for form in forms]
+    except SettingsError as error:
+        told: tuple[str, ...] = (str(error),) * len(forms)
+    else:
+        told = differences(settings, [infos[form.engine].name for form in forms])
+    return tuple(
+        f'<h2 class="es-pane-head"><b>{number}</b> <bdi>{escape(words or strings.SAME_SETTINGS)}</bdi></h2>'
+        for number, words in enumerate(told, start=1)
+    )
+
+
+def wire(page: Page, side: Side) -> None:
+    """Opens, closes and chooses panes."""
+    infos = page.sidebar.infos
+
+    def heads_of(forms: Forms) -> list[str]:
+        heads = headings(forms.each, infos)
+        return [*heads, *[""] * (MOST_PANES - len(heads))]
+
+    def layout(panes: Panes, forms: Forms) -> list[Any]:
+        count = len(forms.each)
+        return [
+            *page.render(page.handlers.still(panes)),
+            *(gr.update(visible=place < count) for place in range(MOST_PANES)),
+            gr.update(visible=count > 1),
+            gr.update(value=None, interactive=count < MOST_PANES),
+            *choice(forms),
+        ]
+
+    def choice(forms: Forms) -> list[Any]:
+        places = [(strings.PANE.format(number=place + 1), place) for place in range(len(forms.each))]
+        return [
+            forms,
+            gr.update(choices=places, value=forms.chosen, visible=len(places) > 1),
+            *heads_of(forms),
+            *page.sidebar.shows(forms.each[forms.chosen]),
+        ]
+
+    chosen_out = [page.forms, side.chosen, *side.heads, *page.sidebar.shown]
+    laid_out = [*page.shown, *side.columns, page.together, side.add, *chosen_out]
+
+    def add(panes: Panes, kind: str, *asked: Any) -> list[Any]:
+        forms, _ = forms_now(asked)
+        if panes.answering or len(forms.each) == MOST_PANES or not kind:
+            return [gr.skip()] * len(laid_out)
+        opened = varied(forms.each[forms.chosen], kind, infos)
+        return layout(panes.beside(forms.chosen), forms.beside(opened))
+
+    def close(place: int, panes: Panes, *asked: Any) -> list[Any]:
+        forms, _ = forms_now(asked)
+        if panes.answering or place >= len(forms.each):
+            return [gr.skip()] * len(laid_out)
+        return layout(panes.without(place), forms.without(place))
+
+    def choose(place: int, *asked: Any) -> list[Any]:
+        return choice(replace(forms_now(asked)[0], chosen=place))
+
+    side.add.select(add, [page.panes, side.add, *page.asked], laid_out, **QUIET)
+    for place, button in enumerate(side.closes, start=1):
+        button.click(partial(close, place), [page.panes, *page.asked], laid_out, **QUIET)
+    side.chosen.select(choose, [side.chosen, *page.asked], chosen_out, **QUIET)
+    gr.on(
+        [field.input for field in page.sidebar.fields],  # type: ignore[attr-defined]
+        lambda *asked: heads_of(forms_now(asked)[0]),
+        page.asked,
+        list(side.heads),
+        trigger_mode="always_last",
+        **QUIET,
+    )
