@@ -131,6 +131,15 @@ class Handlers:
         chats = tuple(view.messages(session, self._many) for session in panes.sessions)
         return View(panes, chats, view.status(self.engines[0].info, phase))
 
+    def working(self, panes: Panes, phase: str) -> View:
+        """Something is being found out about answers that have ended; Stop ends it."""
+        return replace(self.still(panes, phase), working=True)
+
+    def who(self, exchange: Exchange) -> int:
+        """The engine that gave an answer, by its place; the first where it is not there any more."""
+        names = [engine.info.name for engine in self.engines]
+        return names.index(exchange.model) if exchange.model in names else 0
+
     @property
     def _many(self) -> bool:
         """Whether an answer has to say who gave it."""

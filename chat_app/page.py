@@ -61,7 +61,7 @@ class Page:
 
     def render(self, shown: View, *, buttons: bool = True) -> list[Any]:
         """Values for `shown`. What does not change within an answer is left out where `buttons` is False."""
-        answering = shown.panes.answering
+        answering = shown.panes.answering or shown.working
         chats = [[_bubble(message) for message in messages] for messages in shown.chats]
         unused = [gr.skip()] * (len(self.chats) - len(chats))
         box, attached = (gr.skip(), gr.skip()) if not buttons else (gr.update(**_stops(answering)), gr.skip())
@@ -78,8 +78,9 @@ class Page:
         """Updates for the page; what does not change within an answer is sent at its beginning and end only."""
         answering: bool | None = None
         for shown in views:
-            yield self.render(shown, buttons=answering != shown.panes.answering)
-            answering = shown.panes.answering
+            now = shown.panes.answering or shown.working
+            yield self.render(shown, buttons=answering != now)
+            answering = now
 
 
 def forms_now(asked: Sequence[Any]) -> tuple[Forms, bool]:

@@ -74,6 +74,21 @@ WITH_BOOST, WITH_OTHER_ADAPTER, WITH_SAME = "the boost on or off", "another adap
 PANE_SETTINGS = "Settings of pane"
 TOGETHER = "All panes answer at the same time"
 
+# In every order
+ASK_ORDERS = "Ask in every order"
+ASKING_ORDER = "Order {number} of {orders}: {letters} …"
+ORDERS_LABEL = "The same question with the clips in every order"
+VOTE = "{count} of {total} orders: <b>{verdict}</b>"
+VOTE_TIED = "A tie between <b>{verdicts}</b>"
+VOTES = "{count} of {total}"
+ORDERS_ANSWERS = "All answers"
+ODD_ANSWER = "odd one out:"
+NOTHING_SAID = "(no word)"
+ORDERS_CAVEAT = (
+    "Each order was asked alone, without the earlier turns, and its letters were changed back to those of this chat. "
+    "Answers that say the same in other words count as different."
+)
+
 # Settings
 SETTINGS = "Settings"
 MODEL_LABEL = "Model"
