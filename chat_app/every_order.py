@@ -47,10 +47,7 @@ def ask_in_every_order(handlers: Handlers, tab: str, panes: Panes) -> Iterator[V
     if not asks:
         yield handlers.still(panes)
         return
-    sessions = [
-        _with(session, ()) if can_be_asked(session) else session
-        for session in panes.sessions
-    ]
+    sessions = [_with(session, ()) if can_be_asked(session) else session for session in panes.sessions]
     handlers.stopping.discard(tab)
     words, problem = "", ""
     yield handlers.working(panes.now(tuple(sessions)), _phase(places, 0))

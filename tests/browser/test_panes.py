@@ -99,3 +99,27 @@ def test_four_panes_are_the_most_and_a_telephone_scrolls_through_them(page: Page
     assert wide(page) <= 0
     widths = [pane.bounding_box()["width"] for pane in page.locator(".es-pane").all()]
     assert all(300 <= width <= 390 for width in widths)
+
+
+def test_a_question_is_asked_in_every_order_of_its_clips(page: Page, engine: FakeEngine, example: Path) -> None:
+    attach(page, *(example / f"{name}.flac" for name in ("dog_bark", "cat_meow", "rooster_crow")))
+    ask(page, "Which is louder?")
+    expect(page.locator(".es-meter")).to_have_count(1)
+    page.click("#orders")
+    expect(page.locator("#status [role=status]")).to_contain_text("of 6: ")
+    expect(page.locator(".es-orders .es-ordered li")).to_have_count(6)
+    expect(page.locator("#orders")).to_be_enabled()
+    assert len(engine.asked) == 7
+    assert {len(conversation.turns) for conversation, _ in engine.asked[1:]} == {1}
+    assert len({tuple(clip.label for clip in conversation.clips) for conversation, _ in engine.asked[1:]}) == 6
+
+    engine.delay_seconds = 0.05
+    page.click("#orders")
+    page.locator("#status").get_by_text("Order 2 of 6").wait_for()
+    page.locator("#box .stop-button").click()
+    expect(page.locator("#orders")).to_be_enabled()
+    expect(page.locator("#box .submit-button")).to_be_visible()
+    assert 0 < page.locator(".es-orders .es-ordered li").count() < 6
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.locator(".es-orders summary").click()
+    assert wide(page) <= 0
