@@ -14,7 +14,7 @@ import gradio as gr
 from gradio_client.utils import is_http_url_like
 
 from chat_app import strings
-from chat_app.asking import Ask, Problem, Probe
+from chat_app.asking import Ask, Probe, Problem
 from chat_app.handlers import UPDATE_SECONDS, Handlers
 from chat_app.page import ANSWERING
 from chat_app.readings import described, readings
@@ -24,42 +24,12 @@ from core.engine import EngineInfo
 from core.errors import ConversationError, LalmError
 from core.types import Effect, Settings, letter
 
-
 CLIPS = 8
 """Most clips of one question."""
 
 
 UPLOADED = "/gradio_api/file="
 """In the address of an uploaded file, before its path. MCP clients name a file by that address."""
-
-
-class Sound(gr.File):
-    """A sound file that was uploaded. Gradio's own would fetch any address from the net for whoever can reach the page."""
-
-    async def async_move_resource_to_block_cache(self, url_or_file_path: str | Path | None) -> str | None:
-        """The path of what a client names; whether it may be read, Gradio and `Dropping` ask.
-
-        Raises:
-            gradio.Error: It is an address of somewhere else.
-        """
-        if not is_http_url_like(str(url_or_file_path)):
-            return await super().async_move_resource_to_block_cache(url_or_file_path)
-        _, here, path = str(url_or_file_path).partition(UPLOADED)
-        if not here:
-            raise _refused(strings.NOT_FETCHED)
-        return unquote(path)
-
-    def preprocess(self, payload: Any) -> str | None:
-        """The path; Gradio's own leaves an empty file behind for every one it is given."""
-        return None if payload is None else str(payload.path)
-
-
-class Table(gr.JSON):
-    """An object of keys and values. Gradio's own schema of JSON is none: an MCP client could call nothing with it."""
-
-    def api_info(self) -> dict[str, Any]:
-        """What it takes, as JSON Schema."""
-        return {"type": "object"}
 
 
 def wire(handlers: Handlers) -> None:
@@ -80,8 +50,8 @@ def wire(handlers: Handlers) -> None:
         clip_h: str | None = None,
         settings: Any = None,
         model: str | None = None,
-        tokens: bool | None = None,
-        effect: bool | None = None,
+        tokens: bool = False,
+        effect: bool = False,
     ) -> Iterator[tuple[str, dict[str, Any] | None]]:
         """Asks an audio language model one question about one or more sounds, which it hears itself.
 
@@ -102,8 +72,8 @@ def wire(handlers: Handlers) -> None:
             clip_h: Clip H, where there are eight.
             settings: Object of settings that differ from the default; "describe" lists the keys. Optional.
             model: Name of the model to ask, where "describe" lists several; the first one unless given.
-            tokens: Whether the second result has the shares of each token too. False unless given.
-            effect: Whether to find out how much likelier each clip made the answer, in nats per token. False unless given.
+            tokens: Whether the second result has the shares of each token too. Else False.
+            effect: Whether to find out how much likelier each clip made the answer, in nats per token. Else False.
         """
         slots = (clip_a, clip_b, clip_c, clip_d, clip_e, clip_f, clip_g, clip_h)
         try:
@@ -136,16 +106,46 @@ def wire(handlers: Handlers) -> None:
     with gr.Group(visible=False):
         given = [
             gr.Textbox(label="question", value=None),
-            *(Sound(label=f"clip {letter(index)}") for index in range(CLIPS)),
-            Table(label="settings"),
+            *(_sound(letter(index)) for index in range(CLIPS)),
+            _table(),
             gr.Textbox(label="model", value=None),
-            gr.Checkbox(label="tokens", value=None),
-            gr.Checkbox(label="effect", value=None),
+            gr.Checkbox(label="tokens"),
+            gr.Checkbox(label="effect"),
         ]
         answer, numbers, models = gr.Textbox(label="answer"), gr.JSON(label="readings"), gr.JSON(label="models")
         button = gr.Button()
     button.click(ask, given, [answer, numbers], api_name="ask", **ANSWERING)
     button.click(describe, None, models, api_name="describe", concurrency_limit=None, show_progress="hidden")
+
+
+# Both change one component, for Gradio writes a file of its own beside every module with a subclass of one.
+
+
+def _sound(name: str) -> gr.File:
+    """A place for a clip, which fetches nothing. Gradio's own gets any address for whoever can reach the page."""
+    slot = gr.File(label=f"clip {name}")
+    kept = slot.async_move_resource_to_block_cache
+
+    async def uploaded(named: str | Path | None) -> str | None:
+        """The path of what a client names; whether it may be read, Gradio and `Dropping` ask."""
+        if not is_http_url_like(str(named)):
+            return await kept(named)
+        _, here, path = str(named).partition(UPLOADED)
+        if not here:
+            raise _refused(strings.NOT_FETCHED)
+        return unquote(path)
+
+    slot.async_move_resource_to_block_cache = uploaded  # type: ignore
+    # Gradio's own leaves an empty file behind for every one it is given.
+    slot.preprocess = lambda payload: None if payload is None else payload.path  # type: ignore
+    return slot
+
+
+def _table() -> gr.JSON:
+    """An object of keys and values. Gradio's own schema of JSON is none: an MCP client could call nothing with it."""
+    table = gr.JSON(label="settings")
+    table.api_info = lambda: {"type": "object"}  # type: ignore[method-assign]
+    return table
 
 
 def _refused(sentence: str) -> gr.Error:

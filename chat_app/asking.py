@@ -55,7 +55,7 @@ Asks = tuple[Ask | Probe, ...]
 Came = tuple[int, Event | Effect | Problem]
 Answers = Callable[[Asks, bool], Generator[Came, None, None]]
 """Takes what is asked, and whether together; yields the place of an ask and what came back. An `Ask` ends with `Done`,
-a `Probe` with an `Effect` that has every clip, either with a `Problem` where it breaks off. Closing it ends the answers."""
+a `Probe` with an `Effect` that has every clip, and what breaks off with a `Problem`. Closing it ends all of them."""
 
 
 def asker(engines: Sequence[Engine]) -> Answers:

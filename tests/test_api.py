@@ -216,6 +216,23 @@ def test_ask_reads_no_foreign_path_by_any_protocol(address: str, foreign: list[s
     assert len(engine.asked) == asked + 4
 
 
+def test_nothing_is_fetched_from_the_net(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched = []
+    monkeypatch.setattr(
+        "gradio.processing_utils.async_ssrf_protected_download", lambda *asked, **_: fetched.append(asked)
+    )
+    number = next(listener["id"] for listener in wire.listeners(address) if listener["api_name"] == "ask")
+    given = ["Which?", wire.file("https://example.org/a.wav"), *[None] * 7, {}, None, None, None]
+    assert wire.join(address, number, given)[-1]["output"]["error"] == strings.NOT_FETCHED
+    assert not fetched
+
+
+def test_no_file_is_left_beside_an_upload(client: Client) -> None:
+    before = set(Path(get_upload_folder()).iterdir())
+    ask(client, PIANO)
+    assert all(path.is_dir() for path in set(Path(get_upload_folder()).iterdir()) - before)
+
+
 def test_ask_reads_no_foreign_path_through_the_client(client: Client, foreign: list[str], engine: FakeEngine) -> None:
     asked = len(engine.asked)
     for path in foreign:
