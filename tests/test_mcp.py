@@ -44,10 +44,12 @@ def serving() -> Iterator[str]:
 async def session(address: str) -> Any:
     mcp = pytest.importorskip("mcp")
     http = pytest.importorskip("mcp.client.streamable_http")
-    async with http.streamablehttp_client(f"{address}gradio_api/mcp/") as (read, write, _):
-        async with mcp.ClientSession(read, write) as opened:
-            await opened.initialize()
-            yield opened
+    async with (
+        http.streamablehttp_client(f"{address}gradio_api/mcp/") as (read, write, _),
+        mcp.ClientSession(read, write) as opened,
+    ):
+        await opened.initialize()
+        yield opened
 
 
 def test_ask_and_describe_are_the_tools_and_can_be_called() -> None:
@@ -69,7 +71,7 @@ def test_ask_and_describe_are_the_tools_and_can_be_called() -> None:
             for clip in (data, f"{address}gradio_api/file={uploaded}"):
                 given = {"question": "Which note?", "clip_a": clip, "settings": {"max_tokens": 5}}
                 answered = await opened.call_tool("ask", given)
-                assert not answered.isError and "This is a fake answer, because" in answered.content[0].text
+                assert not answered.isError and "This is a fake answer," in answered.content[0].text
             described = await opened.call_tool("describe", {})
             assert not described.isError and "'model': 'fake'" in described.content[0].text
 
