@@ -14,7 +14,7 @@ from chat_app.session import Attachment, Box, Exchange, Session
 from chat_app.view import Tray, View
 from core.engine import Engine
 from core.errors import LalmError
-from core.types import Settings
+from core.types import Effect, Settings
 
 UPDATE_SECONDS = 0.15
 """Between two updates of a running answer: about six a second; more would only keep the browser busy."""
@@ -195,7 +195,7 @@ class Handlers:
             for place, event in events:
                 if isinstance(event, Problem):
                     sessions[place] = sessions[place].ended("failed", problem=event.sentence)
-                else:
+                elif not isinstance(event, Effect):
                     sessions[place] = sessions[place].took(event)
                 if tab in self.stopping:
                     sessions = [session.ended("stopped") if session.answering else session for session in sessions]

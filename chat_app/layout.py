@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from chat_app import side, strings, view
+from chat_app import api, side, strings, view
 from chat_app.asking import asker
 from chat_app.dropping import Dropping
 from chat_app.every_order import ask_in_every_order
@@ -19,6 +19,7 @@ from chat_app.session import Attachment, Box, Session
 from chat_app.side import Side, kinds
 from chat_app.sidebar import html, sidebar, start
 from chat_app.view import View
+from chat_app.zerogpu import lent
 from core.audio import Limits
 from core.engine import Engine
 from core.texts import example_conversations
@@ -65,7 +66,7 @@ def build(*engines: Engine) -> gr.Blocks:
     """The page for one engine or more; answers come one at a time, further questions wait in the queue."""
     infos = tuple(engine.info for engine in engines)
     dropping = Dropping(Path(get_upload_folder()), Limits().up_to(infos[0].longest_seconds))
-    handlers = Handlers(engines, asker(engines), dropping)
+    handlers = Handlers(engines, lent(asker(engines)), dropping)
     with gr.Blocks(title=strings.TITLE, analytics_enabled=False, delete_cache=CACHE_SECONDS, fill_height=True) as demo:
         with gr.Sidebar(label=strings.SETTINGS, open=False, width=330, elem_id="settings"):
             html(f'<h2 class="es-heading">{strings.SETTINGS}</h2>')
@@ -114,6 +115,7 @@ def build(*engines: Engine) -> gr.Blocks:
         )
         _wire(page)
         side.wire(page, Side(columns, heads, closes[1:], add, chosen))
+        api.wire(handlers)
     assert isinstance(demo, gr.Blocks)
     return demo
 
@@ -190,7 +192,7 @@ def _wire(page: Page) -> None:
             action(panes, box_of(handlers, panes, attachments, content))
         )
 
-    page.box.submit(send, [*boxed, *page.asked], page.shown, api_name="send", **ANSWERING)
+    page.box.submit(send, [*boxed, *page.asked], page.shown, api_visibility="private", **ANSWERING)
     retry.click(ask_again, [page.panes, *page.asked], page.shown, api_visibility="private", **ANSWERING)
     in_every_order.click(ask_orders, page.panes, page.shown, api_visibility="private", **ANSWERING)
     page.box.stop(stop, **QUIET)

@@ -7,7 +7,9 @@ TAGLINE = "Drop a few sounds, ask what they have in common, and see where the mo
 TAGLINE_WITHOUT_METER = "Drop a few sounds and ask what they have in common."
 
 # Terminal
-LOADED = "{name}, {precision}: {reason}.\nLoaded in {seconds:.1f} s: {address}"
+ENGINE = "{name}, {precision}: {reason}."
+LOADED = "Loaded in {seconds:.1f} s: {address}"
+NO_MCP = "The MCP server needs one more package: pip install -r requirements-mcp.txt, or leave out --mcp."
 PORT_TAKEN = "Port {port} is taken: choose another with --port, or leave it out."
 UNKNOWN_ARGUMENTS = "Not known and left out: {arguments}"
 INTERRUPTED = "Interrupted: the answers so far are kept."
@@ -163,6 +165,15 @@ CAVEAT = "It shows where the model looked, not whether that mattered for the ans
 CAVEAT_BOOST = "A boost raises the share by construction, so a larger share is not a better answer."
 NO_READINGS = "This model gives no reading of its attention, so there is no meter for this answer."
 NO_CLIPS = "There is no clip in this conversation, so there is no attention on audio to show."
+
+# Programs
+NO_SUCH_MODEL = "There is no such model here: leave it out, or choose one of {models}."
+LEFT_OUT_A_LETTER = "A clip is missing between two others: give clip_a, clip_b ... without leaving a letter out."
+NOT_FETCHED = "Earshot fetches nothing from the net: upload the file, or send it as a data: URI."
+NO_OBJECT = "settings should be an object of keys and values: see what describe lists."
+NO_GPU = (
+    "No GPU was to be had for this, or not for long enough ({problem}): try again later, or ask for a shorter answer."
+)
 
 
 def listening(clips: int) -> str:
