@@ -12,7 +12,7 @@ from chat_app.session import Exchange, Ordered, Session
 from chat_app.view import View
 from core.letters import renamed
 from core.orders import Order, boost_in_order, in_order, orders
-from core.types import Done, letter
+from core.types import Done, Effect, letter
 from core.verdict import verdict
 
 
@@ -64,6 +64,7 @@ def ask_in_every_order(handlers: Handlers, tab: str, panes: Panes) -> Iterator[V
                 if number + 1 < len(places):
                     yield handlers.working(panes.now(tuple(sessions)), _phase(places, number + 1))
             else:
+                assert not isinstance(event, Effect)
                 words += event.text
     yield handlers.still(panes.now(tuple(sessions)), problem)
 
