@@ -165,12 +165,12 @@ class Handlers:
         sessions = list(panes.sessions)
         # What was said before does not change while an answer runs.
         past = [view.messages(Session(session.exchanges[:-1]), self._many) for session in sessions]
-        earlier = [Session(session.exchanges[:-1]).clips for session in sessions]
+        earlier = [Session(session.exchanges[:-1]).attached for session in sessions]
 
         def running(phase: str) -> View:
             chats = tuple(
-                (*before, *view.exchange_messages(session.exchanges[-1], clips, self._many))
-                for before, session, clips in zip(past, sessions, earlier, strict=True)
+                (*before, *view.exchange_messages(session.exchanges[-1], attached, self._many))
+                for before, session, attached in zip(past, sessions, earlier, strict=True)
             )
             shown = panes.now(tuple(sessions))
             return View(shown, chats, view.status(self.engines[0].info, phase))

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from chat_app import side, strings, view
+from chat_app import meter, side, strings, view
 from chat_app.asking import asker
 from chat_app.dropping import Dropping
 from chat_app.form import Forms
@@ -78,6 +78,7 @@ def build(*engines: Engine) -> gr.Blocks:
         with gr.Row(elem_id="panes"):
             columns, heads, closes, chats = zip(*map(_pane, range(MOST_PANES)), strict=True)
         tray = html(view.tray(Session()).html, js_on_load=(HERE / "player.js").read_text("utf-8"), elem_id="tray")
+        html(meter.tools(), js_on_load=(HERE / "meter.js").read_text("utf-8"), elem_classes="es-tools")
         # No `file_types`: a file that is no sound is to be refused by a sentence that names it, and only it.
         box = gr.MultimodalTextbox(
             file_count="multiple",

@@ -38,6 +38,18 @@ def badge(index: int, name: str) -> str:
     return f'<span class="es-badge" style="background:{background};color:{text}">{name}</span>'
 
 
+def lettered(index: int, name: str, label: str) -> str:
+    """The clip's letter as a button that says `label`, already escaped; as a mere badge where it is empty."""
+    background, text = badge_colours(index)
+    style = f'style="background:{background};color:{text}"'
+    if not label:
+        return badge(index, name)
+    return (
+        f'<button type="button" class="es-badge es-pick" aria-pressed="false" aria-label="{label}" title="{label}" '
+        f"{style}>{name}</button>"
+    )
+
+
 def cividis(value: float) -> str:
     """Colour of `value`, clipped to 0..1, as `#rrggbb`."""
     place = min(max(value, 0.0), 1.0) * (len(_CIVIDIS) - 1)
