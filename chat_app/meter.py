@@ -39,7 +39,7 @@ def card(trace: Trace | None, clips: Sequence[Clip], addresses: Sequence[str] | 
     words = ""
     if addresses is not None:
         rows = rows_of(trace, [clip.seconds for clip in clips], MOST_WORDS)
-        words = _words(rows, boosted=bool(summary.boosted))
+        words = _words(rows, boosted=bool(summary.boosted), all_words="".join(rows.words) == "".join(trace.texts))
     return (
         f'<section class="es-meter" aria-label="{strings.METER_LABEL}">'
         f"{_needle(summary)}{words}{_clip_rows(summary, clips, addresses)}{_heat_legend()}"
@@ -92,7 +92,7 @@ def _needle(summary: Summary) -> str:
     )
 
 
-def _words(rows: Rows, boosted: bool) -> str:
+def _words(rows: Rows, boosted: bool, all_words: bool) -> str:
     """The words as buttons, with the numbers of each packed beside them; the first button is the whole answer."""
     if not any(map(str.strip, rows.words)):
         return ""
@@ -111,10 +111,11 @@ def _words(rows: Rows, boosted: bool) -> str:
         f"{escape(word.strip())}</button>"
         for word in rows.words
     )
-    more = f"<p>{strings.MORE_WORDS.format(words=MOST_WORDS)}</p>" if len(rows.words) == MOST_WORDS else ""
+    more = "" if all_words else f"<p>{strings.MORE_WORDS.format(words=MOST_WORDS)}</p>"
     return (
-        f'<details class="es-by-word" data-numbers="{packed_numbers(*kinds)}" data-levels="{packed_levels(rows.levels)}" '
-        f'data-texts="{escape(json.dumps(texts))}"><summary>{strings.WORDS_HEADING}</summary>'
+        f'<details class="es-by-word" data-numbers="{packed_numbers(*kinds)}" '
+        f'data-levels="{packed_levels(rows.levels)}" data-texts="{escape(json.dumps(texts))}">'
+        f"<summary>{strings.WORDS_HEADING}</summary>"
         f"<p>{strings.WORDS_INFO}</p>"
         f'<div class="es-words-row" role="toolbar" aria-label="{strings.WORDS_HEADING}">'
         f'<button type="button" class="es-word es-whole" tabindex="0" aria-pressed="true">{strings.WHOLE}</button>'
@@ -189,7 +190,8 @@ def _player(name: str, label: str, seconds: float, sound: str | None) -> str:
 def _place(name: str, label: str, seconds: float) -> str:
     """The place in a clip, over its waveform and heat: to be clicked, and moved by keys."""
     return (
-        f'<div class="es-place" role="slider" tabindex="0" aria-label="{strings.PLACE.format(letter=name, name=label)}" '
+        f'<div class="es-place" role="slider" tabindex="0" '
+        f'aria-label="{strings.PLACE.format(letter=name, name=label)}" '
         f'aria-valuemin="0" aria-valuemax="{seconds:.1f}" aria-valuenow="0" data-text="{strings.PLACE_VALUE}" '
         f'aria-valuetext="{strings.PLACE_VALUE.format(now="0.0", seconds=f"{seconds:.1f}")}"><i></i></div>'
     )

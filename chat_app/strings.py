@@ -182,7 +182,7 @@ METER_HELP = (
     (
         "Lift (1.30×)",
         "The share over what the number of tokens alone would give. Long clips have more tokens and so a larger share; "
-        "lift takes that out. 1.00× is no preference, below it the model looked less at a token of sound than at one of text.",
+        "lift takes that out. 1.00× is no preference; below it a token of sound got less than the average token.",
     ),
     (
         "The mark on the needle",
@@ -207,9 +207,9 @@ METER_HELP = (
         "Effect, in nats",
         "“Did it matter?” forces the same answer again with silence in place of the clips. One nat means e times as "
         "likely, about 2.7 times: +1 on a word says that the clips made it 2.7 times likelier, 0 that it would have "
-        "been said anyway, a minus that they spoke against it. It is not whether the answer is right. Effects of single "
-        "clips do not add up to that of all: two may say the same. And silence is a sound too, of which a model "
-        "may have something to say.",
+        "been said anyway, a minus that they spoke against it. It is not whether the answer is right. Effects of "
+        "single clips do not add up to that of all: two may say the same. And silence is a sound too, of which a "
+        "model may have something to say.",
     ),
 )
 

@@ -1,4 +1,4 @@
-"""The words of one answer and where the model looked for each: a `Trace` in, rows of numbers out, packed for the page."""
+"""The words of one answer and where the model looked for each: a `Trace` in, packed rows of numbers out."""
 
 from base64 import b64encode
 from collections.abc import Sequence
