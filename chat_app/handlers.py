@@ -131,6 +131,20 @@ class Handlers:
         chats = tuple(view.messages(session, self._many) for session in panes.sessions)
         return View(panes, chats, view.status(self.engines[0].info, phase))
 
+    def running(self, panes: Panes) -> Callable[[Panes, str], View]:
+        """Shows panes of which the last exchanges change; what was said before them is drawn once, here."""
+        before = [Session(session.exchanges[:-1]) for session in panes.sessions]
+        past = [(view.messages(session, self._many), session.attached) for session in before]
+
+        def shown(now: Panes, phase: str) -> View:
+            chats = tuple(
+                (*messages, *view.exchange_messages(session.exchanges[-1], attached, self._many))
+                for (messages, attached), session in zip(past, now.sessions, strict=True)
+            )
+            return View(now, chats, view.status(self.engines[0].info, phase))
+
+        return shown
+
     @property
     def _many(self) -> bool:
         """Whether an answer has to say who gave it."""
@@ -162,18 +176,10 @@ class Handlers:
             together: Whether all answer at the same time.
             box: Content of the input box from now on; None where the question did not come from it.
         """
-        sessions = list(panes.sessions)
-        # What was said before does not change while an answer runs.
-        past = [view.messages(Session(session.exchanges[:-1]), self._many) for session in sessions]
-        earlier = [Session(session.exchanges[:-1]).attached for session in sessions]
+        sessions, show = list(panes.sessions), self.running(panes)
 
         def running(phase: str) -> View:
-            chats = tuple(
-                (*before, *view.exchange_messages(session.exchanges[-1], attached, self._many))
-                for before, session, attached in zip(past, sessions, earlier, strict=True)
-            )
-            shown = panes.now(tuple(sessions))
-            return View(shown, chats, view.status(self.engines[0].info, phase))
+            return show(panes.now(tuple(sessions)), phase)
 
         asks = tuple(
             Ask(form.engine, session.conversation, session.exchanges[-1].settings)
@@ -209,7 +215,7 @@ class Handlers:
 
 def _settled(panes: Panes) -> Panes:
     """Answers wait for each other, so one that seems to run now was left behind by a breakdown."""
-    return panes.now(tuple(_session_settled(session) for session in panes.sessions))
+    return replace(panes.now(tuple(_session_settled(session) for session in panes.sessions)), busy=False)
 
 
 def _session_settled(session: Session) -> Session:

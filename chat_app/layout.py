@@ -97,6 +97,7 @@ def build(*engines: Engine) -> gr.Blocks:
             edit = gr.Button(strings.EDIT, size="sm", interactive=False, elem_id="edit")
             undo = gr.Button(strings.UNDO, size="sm", interactive=False, elem_id="undo")
             clear = gr.Button(strings.CLEAR, size="sm", interactive=False, elem_id="clear")
+            matter = gr.Button(strings.MATTER, size="sm", interactive=False, elem_id="matter")
             status = html(view.status(infos[0], strings.READY), elem_id="status")
         page = Page(
             handlers=handlers,
@@ -109,7 +110,7 @@ def build(*engines: Engine) -> gr.Blocks:
             tray=tray,
             box=box,
             status=status,
-            buttons=(retry, edit, undo, clear),
+            buttons=(retry, edit, undo, clear, matter),
         )
         _wire(page)
         side.wire(page, Side(columns, heads, closes[1:], add, chosen))
@@ -149,7 +150,7 @@ def _pane(place: int) -> tuple[gr.Column, gr.HTML, gr.Button, gr.Chatbot]:
 def _wire(page: Page) -> None:
     """Asking, taking back, and the tray."""
     handlers, examples = page.handlers, example_conversations()
-    retry, edit, undo, clear = page.buttons
+    retry, edit, undo, clear, matter = page.buttons
 
     def send(
         request: gr.Request,
@@ -165,6 +166,9 @@ def _wire(page: Page) -> None:
     def ask_again(request: gr.Request, panes: Panes, *asked: Any) -> Iterator[list[Any]]:
         forms, together = forms_now(asked)
         yield from page.stream(handlers.retry(tab(request), panes, forms.each, together))
+
+    def did_it_matter(request: gr.Request, panes: Panes) -> Iterator[list[Any]]:
+        yield from page.stream(page.probes.matter(tab(request), panes))
 
     def stop(request: gr.Request) -> None:
         handlers.stop(tab(request))
@@ -188,6 +192,7 @@ def _wire(page: Page) -> None:
 
     page.box.submit(send, [*boxed, *page.asked], page.shown, api_name="send", **ANSWERING)
     retry.click(ask_again, [page.panes, *page.asked], page.shown, api_visibility="private", **ANSWERING)
+    matter.click(did_it_matter, page.panes, page.shown, api_visibility="private", **ANSWERING)
     page.box.stop(stop, **QUIET)
     trayed = (boxed, [page.attachments, page.tray, *page.sidebar.weights])
     page.box.change(refresh, *trayed, **QUIET)

@@ -9,6 +9,7 @@ import gradio as gr
 from chat_app.form import Forms
 from chat_app.handlers import Handlers
 from chat_app.panes import Panes
+from chat_app.probes import Probes
 from chat_app.session import Attachment, Box
 from chat_app.sidebar import Sidebar, form, html
 from chat_app.view import Card, Message, View
@@ -34,7 +35,7 @@ class Page:
         tray: The clips.
         box: What is asked next.
         status: The status line.
-        buttons: Those that wait while an answer runs: retry, edit, undo, clear.
+        buttons: Those that wait while an answer runs: retry, edit, undo, clear, matter.
     """
 
     handlers: Handlers
@@ -47,7 +48,12 @@ class Page:
     tray: gr.HTML
     box: gr.MultimodalTextbox
     status: gr.HTML
-    buttons: tuple[gr.Button, gr.Button, gr.Button, gr.Button]
+    buttons: tuple[gr.Button, gr.Button, gr.Button, gr.Button, gr.Button]
+
+    @property
+    def probes(self) -> Probes:
+        """What is found out about answers on demand."""
+        return Probes(self.handlers)
 
     @property
     def shown(self) -> list[Any]:
@@ -71,7 +77,9 @@ class Page:
             attached = shown.box.attachments
         idle = bool(shown.panes.first.exchanges) and not answering
         undo = bool(shown.panes.before) and not answering
-        ready = [gr.update(interactive=on) for on in (idle, idle, undo, idle)] if buttons else [gr.skip()] * 4
+        matter = self.probes.can_matter(shown.panes)
+        interactive = (idle, idle, undo, idle, matter)
+        ready = [gr.update(interactive=on) if buttons else gr.skip() for on in interactive]
         return [shown.panes, *chats, *unused, shown.status, box, attached, *ready]
 
     def stream(self, views: Iterator[View]) -> Iterator[list[Any]]:

@@ -171,6 +171,27 @@ LAYER_HEAT_LABEL = "Share of attention on {source} by layer: {values}."
 LAYERS_LEGEND = "Heat of each source in each layer: dark is none, bright is {percent}. Numbers: the mean of all layers."
 BOOSTED_MARK = "Marked columns and underlined numbers: layers in which the boost acted."
 BASIS_HEADS = "That spread is all that is kept of the single heads."
+
+# Did it matter?
+MATTER = "Did it matter?"
+MATTERING_FIRST = "Asking again with silence in place of the clips …"
+MATTERING = "With silence: all clips together, and {known} of {clips} alone …"
+EFFECT_LABEL = "Whether the clips mattered to this answer"
+EFFECT_UNIT = "nats per token: the effect of all clips together"
+EFFECT_FOR = "The clips made each token of this answer {times} times as likely as silence in their place, in the mean."
+EFFECT_AGAINST = "Silence in place of the clips would have made each token {times} times as likely, in the mean."
+EFFECT_NONE = "In the mean the clips made no difference to this answer: it would have been said anyway."
+EFFECT_ATTENTION, EFFECT_ALONE = "Share of attention", "Effect of the clip alone"
+EFFECT_SAID = "Effect of the clip alone, nats per token: {nats}"
+EFFECT_PENDING, UNREAD = "not known yet", "not read"
+EFFECT_WORDS_HEADING = "The words it mattered to"
+EFFECT_WORDS = "Nats of the most affected: {words}. Blue: the clips helped to say it; orange: they spoke against it."
+EFFECT_NO_WORDS = "No word was made a tenth of a nat more or less likely."
+EFFECT_CAVEAT = (
+    "It says whether this answer would have been said to silence, not whether it is right. Clips do not add up to the "
+    "whole."
+)
+
 METER_HELP_HEADING, CLOSE_HELP = "What do these numbers say?", "Close"
 METER_HELP = (
     (

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from chat_app import meter, strings
+from chat_app import effect, meter, strings
 from chat_app.panes import Panes
 from chat_app.session import Attachment, Box, Exchange, Session
 from chat_app.waveform import badge, waveform
@@ -85,13 +85,14 @@ def exchange_messages(exchange: Exchange, earlier: Sequence[Attachment], named: 
     if exchange.ending == "answering":
         return (*bubbles, Message("assistant", (inert(exchange.words) or Card('<span class="es-waiting"></span>'),)))
     attached = (*earlier, *exchange.attached)
-    addresses = [meter.address(attachment.path) for attachment in attached]
-    card = meter.card(exchange.trace, [attachment.sound for attachment in attached], addresses)
+    clips = [attachment.sound for attachment in attached]
+    card = meter.card(exchange.trace, clips, [meter.address(attachment.path) for attachment in attached])
     footer = Card(f'<p class="es-cost">{escape(cost(exchange, named))}</p>')
     silence = strings.NO_WORDS if exchange.ending in {"stop", "length"} else ""
     answer = inert(exchange.words) if exchange.words.strip() else Card(f"<p>{silence}</p>")
     problem = (_notice(exchange.problem),) if exchange.problem else ()
-    return (*bubbles, Message("assistant", (answer, Card(card), footer)), *problem)
+    felt = (Card(effect.section(exchange.effect, exchange.summary, clips)),) if exchange.effect else ()
+    return (*bubbles, Message("assistant", (answer, Card(card), *felt, footer)), *problem)
 
 
 def inert(markdown: str) -> str:

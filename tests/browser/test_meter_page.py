@@ -201,3 +201,57 @@ def test_a_telephone_has_room_for_all_of_it(page: Page, engine: FakeEngine, exam
     edges = card.evaluate("""card => [...card.querySelectorAll("*")]
         .map(part => part.getBoundingClientRect().right - card.getBoundingClientRect().right)""")
     assert max(edges) <= 0
+
+
+def test_did_it_matter_comes_in_pane_by_pane_and_stops(page: Page, engine: FakeEngine, example: Path) -> None:
+    matter = page.locator("#matter")
+    expect(matter).to_be_disabled()
+    page.locator("#settings .toggle-button").click()
+    page.click("#add-pane input")
+    page.get_by_role("option").first.click()
+    expect(page.locator(".es-pane-head")).to_have_count(2)
+    page.locator("#settings .toggle-button").click()
+    attach(page, example / "cat_meow.flac", example / "dog_bark.flac")
+    expect(page.locator(".es-pending")).to_have_count(2)
+    ask(page, "Which one?")
+    ended(page, 2)
+    card = page.locator(".es-meter").first
+    card.locator(".es-by-word > summary").click()
+    card.locator(".es-word").nth(4).click()
+    expect(matter).to_be_enabled()
+
+    engine.delay_seconds = 1.0
+    matter.click()
+    expect(page.locator("#box .stop-button")).to_be_visible()
+    expect(matter).to_be_disabled()
+    expect(page.locator("#retry")).to_be_disabled()
+    first = page.locator("#chat .es-effect")
+    expect(first.locator(".es-effects b").nth(1)).to_have_text("…")
+    expect(first.locator(".es-effects b").nth(1)).to_have_text(re.compile(r"[+−]?\d\.\d\d"))
+    page.locator("#box .stop-button").click()
+    expect(page.locator("#box .submit-button")).to_be_visible()
+    expect(page.locator("#status [role=status]")).to_have_text("stopped")
+    expect(page.locator(".es-effect")).to_have_count(1)
+
+    engine.delay_seconds = 0.01
+    matter.click()
+    expect(page.locator(".es-effect")).to_have_count(2)
+    expect(matter).to_be_disabled()
+    expect(page.locator("#box .submit-button")).to_be_visible()
+    assert "…" not in page.locator(".es-effects b").all_inner_texts()
+    expect(page.locator("#chat-2 .es-felt sup").first).to_have_text(re.compile(r"[+−]\d\.\d\d"))
+    expect(card.locator(".es-word").nth(4)).to_have_attribute("aria-pressed", "true")
+    assert len(engine.asked) == 2, "nothing was answered again"
+    page.click("#undo")
+    expect(page.locator(".es-meter")).to_have_count(0)
+
+
+def test_effects_fit_a_telephone(page: Page, example: Path) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    answered(page, example, "cat_meow", "dog_bark")
+    page.click("#matter")
+    effect = page.locator(".es-effect")
+    expect(effect.locator(".es-effects b").nth(3)).not_to_have_text("…")
+    edges = effect.evaluate("""card => [...card.querySelectorAll("*")]
+        .map(part => part.getBoundingClientRect().right - card.getBoundingClientRect().right)""")
+    assert wide(page) <= 0 and max(edges) <= 0
