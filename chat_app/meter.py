@@ -10,8 +10,8 @@ from chat_app import strings
 from chat_app.basis import basis
 from chat_app.summary import Shares, Summary, is_clip, source_name
 from chat_app.trace import Trace
-from chat_app.waveform import badge_colours, cividis, heat, lettered, waveform
-from chat_app.words import SHADES, Rows, packed_levels, packed_numbers, rows_of
+from chat_app.waveform import COLOURS, badge_colours, cividis, heat, lettered, waveform
+from chat_app.words import Rows, packed_levels, packed_numbers, rows_of
 from core.audio import level_envelope
 from core.types import Clip, letter
 
@@ -56,10 +56,9 @@ def address(path: str) -> str:
 
 def tools() -> str:
     """What `meter.js` needs once on a page: the colours of heat, and the help that every card's button opens."""
-    shades = " ".join(cividis(shade / (SHADES - 1)) for shade in range(SHADES))
     terms = "".join(f"<dt>{term}</dt><dd>{meaning}</dd>" for term, meaning in strings.METER_HELP)
     return (
-        f'<dialog class="es-help" data-shades="{shades}" aria-label="{strings.METER_HELP_HEADING}">'
+        f'<dialog class="es-help" data-shades="{" ".join(COLOURS)}" aria-label="{strings.METER_HELP_HEADING}">'
         f"<h2>{strings.METER_HELP_HEADING}</h2><dl>{terms}</dl>"
         f'<form method="dialog"><button class="es-button">{strings.CLOSE_HELP}</button></form></dialog>'
     )
@@ -156,7 +155,9 @@ def _clip_row(
     strip = heat(
         levels,
         strings.HEAT_LABEL.format(
-            letter=name, seconds=f"{clip.seconds:.1f}", peak=f"{(hottest + 0.5) * clip.seconds / len(levels):.1f}"
+            letter=name,
+            seconds=f"{clip.seconds:.1f}",
+            peak=f"{(hottest + 0.5) * clip.seconds / max(len(levels), 1):.1f}",
         ),
     )
     natural = summary.before_boost.share(source)

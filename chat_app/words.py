@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from chat_app.summary import SINK, is_clip
 from chat_app.trace import Trace
+from chat_app.waveform import SHADES
 
 Numbers = NDArray[np.float64]
 
-SHADES = 64
-"""A level is one of so many shades: a difference of one in 64 cannot be seen, and it takes one character."""
 _DIGITS = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", np.uint8)
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from chat_app import strings
 from chat_app.meter import card, tools
 from chat_app.trace import Trace
-from chat_app.waveform import cividis
-from chat_app.words import SHADES, packed_levels, packed_numbers, rows_of, word_starts, words_of
+from chat_app.waveform import SHADES, cividis
+from chat_app.words import packed_levels, packed_numbers, rows_of, word_starts, words_of
 from core.types import AttentionReading, Token
 from tests.test_meter import answers, clip, parsed, trace_of
 

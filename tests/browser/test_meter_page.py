@@ -43,7 +43,6 @@ def test_a_word_shows_its_row_and_the_whole_answer_comes_back(page: Page, exampl
     words, whole = card.locator(".es-word:not(.es-whole)"), card.locator(".es-whole")
     said = page.locator("#chat .bot p").first.inner_text()
     assert " ".join(words.all_inner_texts()) == said
-    # The page redraws row 0 from the packed numbers: the same, but for what a shade rounds.
     whole.click()
     before = shown(card)
     words.nth(3).click()
@@ -65,7 +64,8 @@ def test_the_numbers_of_the_whole_answer_are_those_the_server_wrote(page: Page, 
     written = shown(card)
     card.locator(".es-by-word > summary").click()
     card.locator(".es-whole").click()
-    assert [row[:3] for row in shown(card)] == [row[:3] for row in written]
+    same = [[*row[:3], row[4]] for row in written]  # where two bins have one shade, either may be the hottest
+    assert [[*row[:3], row[4]] for row in shown(card)] == same
 
 
 def test_words_are_reached_by_arrows(page: Page, example: Path) -> None:
