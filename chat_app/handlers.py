@@ -131,14 +131,19 @@ class Handlers:
         chats = tuple(view.messages(session, self._many) for session in panes.sessions)
         return View(panes, chats, view.status(self.engines[0].info, phase))
 
-    def working(self, panes: Panes, phase: str) -> View:
-        """Something is being found out about answers that have ended; Stop ends it."""
-        return replace(self.still(panes, phase), working=True)
+    def running(self, panes: Panes) -> Callable[[Panes, str], View]:
+        """Shows panes of which the last exchanges change; what was said before them is drawn once, here."""
+        before = [Session(session.exchanges[:-1]) for session in panes.sessions]
+        past = [(view.messages(session, self._many), session.attached) for session in before]
 
-    def who(self, exchange: Exchange) -> int:
-        """The engine that gave an answer, by its place; the first where it is not there any more."""
-        names = [engine.info.name for engine in self.engines]
-        return names.index(exchange.model) if exchange.model in names else 0
+        def shown(now: Panes, phase: str) -> View:
+            chats = tuple(
+                (*messages, *view.exchange_messages(session.exchanges[-1], attached, self._many))
+                for (messages, attached), session in zip(past, now.sessions, strict=True)
+            )
+            return View(now, chats, view.status(self.engines[0].info, phase))
+
+        return shown
 
     @property
     def _many(self) -> bool:
@@ -171,18 +176,10 @@ class Handlers:
             together: Whether all answer at the same time.
             box: Content of the input box from now on; None where the question did not come from it.
         """
-        sessions = list(panes.sessions)
-        # What was said before does not change while an answer runs.
-        past = [view.messages(Session(session.exchanges[:-1]), self._many) for session in sessions]
-        earlier = [Session(session.exchanges[:-1]).clips for session in sessions]
+        sessions, show = list(panes.sessions), self.running(panes)
 
         def running(phase: str) -> View:
-            chats = tuple(
-                (*before, *view.exchange_messages(session.exchanges[-1], clips, self._many))
-                for before, session, clips in zip(past, sessions, earlier, strict=True)
-            )
-            shown = panes.now(tuple(sessions))
-            return View(shown, chats, view.status(self.engines[0].info, phase))
+            return show(panes.now(tuple(sessions)), phase)
 
         asks = tuple(
             Ask(form.engine, session.conversation, session.exchanges[-1].settings)
@@ -200,7 +197,9 @@ class Handlers:
                 if tab in self.stopping:
                     sessions = [session.ended("stopped") if session.answering else session for session in sessions]
                     break
-                if sessions[place].exchanges[-1].words and self.clock() - shown_seconds >= UPDATE_SECONDS:
+                session = sessions[place]
+                written = session.answering and session.exchanges[-1].words
+                if written and self.clock() - shown_seconds >= UPDATE_SECONDS:
                     yield running(strings.ANSWERING)
                     shown_seconds = self.clock()
         yield self._ended(panes.now(tuple(sessions)), box)
@@ -218,7 +217,7 @@ class Handlers:
 
 def _settled(panes: Panes) -> Panes:
     """Answers wait for each other, so one that seems to run now was left behind by a breakdown."""
-    return panes.now(tuple(_session_settled(session) for session in panes.sessions))
+    return replace(panes.now(tuple(_session_settled(session) for session in panes.sessions)), busy=False)
 
 
 def _session_settled(session: Session) -> Session:

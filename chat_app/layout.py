@@ -7,10 +7,9 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from chat_app import api, side, strings, view
+from chat_app import api, meter, side, strings, view
 from chat_app.asking import asker
 from chat_app.dropping import Dropping
-from chat_app.every_order import ask_in_every_order
 from chat_app.form import Forms
 from chat_app.handlers import Handlers
 from chat_app.page import ANSWERING, QUIET, Page, box_of, forms_now, tab
@@ -80,6 +79,7 @@ def build(*engines: Engine) -> gr.Blocks:
         with gr.Row(elem_id="panes"):
             columns, heads, closes, chats = zip(*map(_pane, range(MOST_PANES)), strict=True)
         tray = html(view.tray(Session()).html, js_on_load=(HERE / "player.js").read_text("utf-8"), elem_id="tray")
+        html(meter.tools(), js_on_load=(HERE / "meter.js").read_text("utf-8"), elem_classes="es-tools")
         # No `file_types`: a file that is no sound is to be refused by a sentence that names it, and only it.
         box = gr.MultimodalTextbox(
             file_count="multiple",
@@ -98,7 +98,8 @@ def build(*engines: Engine) -> gr.Blocks:
             edit = gr.Button(strings.EDIT, size="sm", interactive=False, elem_id="edit")
             undo = gr.Button(strings.UNDO, size="sm", interactive=False, elem_id="undo")
             clear = gr.Button(strings.CLEAR, size="sm", interactive=False, elem_id="clear")
-            in_every_order = gr.Button(strings.ASK_ORDERS, size="sm", interactive=False, elem_id="orders")
+            matter = gr.Button(strings.MATTER, size="sm", interactive=False, elem_id="matter")
+            in_orders = gr.Button(strings.ASK_ORDERS, size="sm", interactive=False, elem_id="orders")
             status = html(view.status(infos[0], strings.READY), elem_id="status")
         page = Page(
             handlers=handlers,
@@ -111,7 +112,7 @@ def build(*engines: Engine) -> gr.Blocks:
             tray=tray,
             box=box,
             status=status,
-            buttons=(retry, edit, undo, clear, in_every_order),
+            buttons=(retry, edit, undo, clear, matter, in_orders),
         )
         _wire(page)
         side.wire(page, Side(columns, heads, closes[1:], add, chosen))
@@ -152,7 +153,7 @@ def _pane(place: int) -> tuple[gr.Column, gr.HTML, gr.Button, gr.Chatbot]:
 def _wire(page: Page) -> None:
     """Asking, taking back, and the tray."""
     handlers, examples = page.handlers, example_conversations()
-    retry, edit, undo, clear, in_every_order = page.buttons
+    retry, edit, undo, clear, matter, in_orders = page.buttons
 
     def send(
         request: gr.Request,
@@ -169,8 +170,11 @@ def _wire(page: Page) -> None:
         forms, together = forms_now(asked)
         yield from page.stream(handlers.retry(tab(request), panes, forms.each, together))
 
-    def ask_orders(request: gr.Request, panes: Panes) -> Iterator[list[Any]]:
-        yield from page.stream(ask_in_every_order(handlers, tab(request), panes))
+    def did_it_matter(request: gr.Request, panes: Panes) -> Iterator[list[Any]]:
+        yield from page.stream(page.probes.matter(tab(request), panes))
+
+    def ask_in_every_order(request: gr.Request, panes: Panes) -> Iterator[list[Any]]:
+        yield from page.stream(page.probes.in_every_order(tab(request), panes))
 
     def stop(request: gr.Request) -> None:
         handlers.stop(tab(request))
@@ -194,7 +198,8 @@ def _wire(page: Page) -> None:
 
     page.box.submit(send, [*boxed, *page.asked], page.shown, api_visibility="private", **ANSWERING)
     retry.click(ask_again, [page.panes, *page.asked], page.shown, api_visibility="private", **ANSWERING)
-    in_every_order.click(ask_orders, page.panes, page.shown, api_visibility="private", **ANSWERING)
+    matter.click(did_it_matter, page.panes, page.shown, api_visibility="private", **ANSWERING)
+    in_orders.click(ask_in_every_order, page.panes, page.shown, api_visibility="private", **ANSWERING)
     page.box.stop(stop, **QUIET)
     trayed = (boxed, [page.attachments, page.tray, *page.sidebar.weights])
     page.box.change(refresh, *trayed, **QUIET)

@@ -17,10 +17,12 @@ class Panes:
     Attributes:
         sessions: Side by side, the first one first. All have been asked the same questions.
         before: The same before each of the last actions, the latest last.
+        busy: While something is found out about answers that have ended.
     """
 
     sessions: Sessions = (Session(),)
     before: tuple[Sessions, ...] = ()
+    busy: bool = False
 
     @property
     def first(self) -> Session:
@@ -29,8 +31,8 @@ class Panes:
 
     @property
     def answering(self) -> bool:
-        """True while an answer has not ended."""
-        return any(session.answering for session in self.sessions)
+        """True while an answer has not ended, or something is found out about one: nothing else may change them."""
+        return self.busy or any(session.answering for session in self.sessions)
 
     def now(self, sessions: Sessions) -> "Panes":
         """With other sessions, as part of the action that runs."""

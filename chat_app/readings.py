@@ -6,10 +6,11 @@ from typing import Any
 
 from chat_app.session import Exchange
 from chat_app.sheet import VARIANT, as_table
-from chat_app.summary import Summary, summarise
+from chat_app.summary import Summary
+from chat_app.trace import Trace
 from core.audio import Limits
 from core.engine import EngineInfo
-from core.types import METHODS, Effect, letter
+from core.types import METHODS, Effect, Token, letter
 
 
 def readings(
@@ -92,8 +93,13 @@ def _tokens(exchange: Exchange) -> list[dict[str, Any]]:
     trace = exchange.trace
     if trace is None:
         return []
-    each = [summarise((reading,)) for reading in trace.readings]
+    each = [Trace.of((Token(text, reading),)) for text, reading in zip(trace.texts, trace.readings, strict=True)]
     return [
-        {"text": text, "share": shares.audio, "clips": [shares.share(clip) for clip in summary.clips]}
-        for text, summary, shares in ((text, one, one.applied) for text, one in zip(trace.texts, each, strict=True))
+        {
+            "text": one.texts[0],
+            "share": one.summary.applied.audio,
+            "clips": [one.summary.applied.share(clip) for clip in one.summary.clips],
+        }
+        for one in each
+        if one is not None
     ]

@@ -104,7 +104,7 @@ def _answer(name: str, exchange: Exchange, clips: Sequence[Clip]) -> str:
     words = exchange.words.strip() or silence
     shown = f'<p class="es-words" dir="auto">{escape(words)}</p>' if words else ""
     problem = f'<p class="es-notice">{escape(exchange.problem)}</p>' if exchange.problem else ""
-    card = meter.card(exchange.summary, clips) if exchange.words or exchange.summary else ""
+    card = meter.card(exchange.trace, clips) if exchange.words or exchange.trace else ""
     return (
         f'<article class="es-answer"><h4 class="es-setting" dir="auto">{escape(name)}</h4>{shown}{problem}{card}'
         f'<p class="es-cost">{escape(view.cost(exchange))}</p></article>'

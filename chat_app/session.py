@@ -6,7 +6,7 @@ from typing import Literal
 
 from chat_app.summary import Summary
 from chat_app.trace import Trace
-from core.types import Clip, Conversation, Done, Event, Settings, Stats, Token, Turn
+from core.types import Clip, Conversation, Done, Effect, Event, Settings, Stats, Token, Turn
 
 Ending = Literal["answering", "stop", "length", "stopped", "failed"]
 
@@ -70,6 +70,7 @@ class Exchange:
         tokens: The answer so far, with its readings; reduced to `words` and `trace` at the end.
         words: The answer so far.
         trace: Where the model attended; None before the end, and for an engine that reads no attention.
+        effect: Whether the clips mattered, as far as it was asked and is known.
         stats: What the answer cost; None where it did not end by itself.
         ending: How it ended.
         problem: The sentence that says why it broke off, unescaped, or empty.
@@ -84,6 +85,7 @@ class Exchange:
     tokens: tuple[Token, ...] = ()
     words: str = ""
     trace: Trace | None = None
+    effect: Effect | None = None
     stats: Stats | None = None
     ending: Ending = "answering"
     problem: str = ""

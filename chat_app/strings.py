@@ -78,7 +78,8 @@ TOGETHER = "All panes answer at the same time"
 
 # In every order
 ASK_ORDERS = "Ask in every order"
-ASKING_ORDER = "Order {number} of {orders}: {letters} …"
+ASKING_ORDERS = "Asking in every order …"
+ASKING_ORDER = "Asked in {number} of {orders} orders, last {letters} …"
 ORDERS_LABEL = "The same question with the clips in every order"
 VOTE = "{count} of {total} orders: <b>{verdict}</b>"
 VOTE_TIED = "A tie between <b>{verdicts}</b>"
@@ -142,8 +143,9 @@ SOURCES = {
     "hint": "hint",
     "answer": "answer so far",
 }
-CLIP_SHARE = "Clip {letter}, {name}: {percent} of the attention, {lift:.2f} times its share of the tokens"
-HEAT_LABEL = "Clip {letter}: attention over its {seconds:.1f} seconds, most near {peak:.1f} s"
+CLIP_SHARE = "Clip {letter}, {name}: share of the attention"
+SHARE_VALUE = "{percent}, {lift} times its share of the tokens"
+HEAT_LABEL = "Clip {letter}: attention over its {seconds} seconds, most near {peak} s"
 HEAT_LEGEND = "Attention per second, one scale for all clips"
 LOW, HIGH = "low", "high"
 LAYERS_LABEL = "Share of attention on audio by layer: {values}."
@@ -173,6 +175,90 @@ NOT_FETCHED = "Earshot fetches nothing from the net: upload the file, or send it
 NO_OBJECT = "settings should be an object of keys and values: see what describe lists."
 NO_GPU = (
     "No GPU was to be had for this, or not for long enough ({problem}): try again later, or ask for a shorter answer."
+)
+
+# Word by word, playing, and what a layer and a source have to do with each other
+WORDS_HEADING = "Word by word"
+WORDS_INFO = (
+    "Pick a word: bars and strips show where the model looked while it chose that word. Pick a clip by its letter: "
+    "the words are shaded by how much they looked at it."
+)
+WHOLE = "Whole answer"
+MORE_WORDS = "Only the first {words} words have numbers of their own."
+SHOWN_WHOLE = "Whole answer, the mean over its words"
+SHOWN_WORD = "While “{word}” was chosen, on a scale of its own"
+PICK_CLIP = "Shade the words by clip {letter}, {name}"
+SHADED = "Words shaded by their share of attention on clip {letter}: dark is none, bright is {percent}."
+WORD_SHARE = "{word}: {percent} on clip {letter}"
+PLACE = "Place in clip {letter}, {name}"
+PLACE_VALUE = "{now} s of {seconds} s"
+SOUND_GONE = "This sound is no longer kept here: drop the file again to play it."
+AUDIO, LAYER = "audio", "layer"
+LAYER_HEAT_LABEL = "Share of attention on {source} by layer: {values}."
+LAYERS_LEGEND = "Heat of each source in each layer: dark is none, bright is {percent}. Numbers: the mean of all layers."
+BOOSTED_MARK = "Marked columns and underlined numbers: layers in which the boost acted."
+BASIS_HEADS = "That spread is all that is kept of the single heads."
+
+# Did it matter?
+MATTER = "Did it matter?"
+MATTERING_FIRST = "Asking again with silence in place of the clips …"
+MATTERING = "With silence: all clips together, and {known} of {clips} alone …"
+EFFECT_LABEL = "Whether the clips mattered to this answer"
+EFFECT_UNIT = "nats per token: the effect of all clips together"
+EFFECT_FOR = "The clips made each token of this answer {times} times as likely as silence in their place, in the mean."
+EFFECT_AGAINST = "Silence in place of the clips would have made each token {times} times as likely, in the mean."
+EFFECT_NONE = "In the mean the clips made no difference to this answer: it would have been said anyway."
+EFFECT_ATTENTION, EFFECT_ALONE = "Share of attention", "Effect of the clip alone"
+EFFECT_SAID = "Effect of the clip alone, nats per token: {nats}"
+EFFECT_PENDING, UNREAD = "not known yet", "not read"
+EFFECT_WORDS_HEADING = "The words it mattered to"
+EFFECT_WORDS = "Nats of the most affected: {words}. Blue: the clips helped to say it; orange: they spoke against it."
+EFFECT_NO_WORDS = "No word was made a tenth of a nat more or less likely."
+EFFECT_CAVEAT = (
+    "It says whether this answer would have been said to silence, not whether it is right. Clips do not add up to the "
+    "whole."
+)
+
+METER_HELP_HEADING, CLOSE_HELP = "What do these numbers say?", "Close"
+METER_HELP = (
+    (
+        "Share of attention",
+        "To choose each word a model weighs all it has been given. This is the part of that weight that lies on the "
+        "clips, the template’s fixed tokens left out. It says where the model looked. It does not say what it heard, "
+        "nor whether that decided the answer: attention is not an explanation.",
+    ),
+    (
+        "Lift (1.30×)",
+        "The share over what the number of tokens alone would give. Long clips have more tokens and so a larger share; "
+        "lift takes that out. 1.00× is no preference; below it a token of sound got less than the average token.",
+    ),
+    (
+        "The mark on the needle",
+        "Where the needle would stand if every token got the same weight. It is no target and no grade.",
+    ),
+    (
+        "Before the boost (dotted mark)",
+        "The same row without the boost of its own layer. A boost raises the share by construction, so a larger share "
+        "is no better answer. It is not what a model without any boost would do: earlier layers were boosted too.",
+    ),
+    (
+        "Heat",
+        "The clip’s share spread over its seconds, blue to yellow, one scale for all clips of one row. Where one token "
+        "stands for a long stretch, or the whole clip, its weight is spread evenly there.",
+    ),
+    (
+        "A word’s row",
+        "Where the model looked while it chose that word, the mean over the word’s tokens. It is one look among many "
+        "and jumps about; a clip the model read earlier may act on the word through what was written before.",
+    ),
+    (
+        "Effect, in nats",
+        "“Did it matter?” forces the same answer again with silence in place of the clips. One nat means e times as "
+        "likely, about 2.7 times: +1 on a word says that the clips made it 2.7 times likelier, 0 that it would have "
+        "been said anyway, a minus that they spoke against it. It is not whether the answer is right. Effects of "
+        "single clips do not add up to that of all: two may say the same. And silence is a sound too, of which a "
+        "model may have something to say.",
+    ),
 )
 
 

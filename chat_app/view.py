@@ -4,16 +4,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
-from urllib.parse import quote
 
-from chat_app import meter, orders_card, strings
+from chat_app import effect, meter, orders_card, strings
 from chat_app.panes import Panes
 from chat_app.session import Attachment, Box, Exchange, Session
 from chat_app.waveform import badge, waveform
 from core.audio import level_envelope
 from core.engine import EngineInfo
-from core.types import Clip, Role, Settings, Stats, letter
+from core.types import Role, Settings, Stats, letter
 
 ENVELOPE_BINS = 48
 
@@ -55,29 +53,27 @@ class View:
         chats: The chat of each pane.
         status: HTML of the status line.
         box: New content of the input box; None leaves what a person is typing.
-        working: Whether Stop ends something, though no answer is running.
     """
 
     panes: Panes
     chats: tuple[tuple[Message, ...], ...]
     status: str
     box: Box | None = None
-    working: bool = False
 
 
 def messages(session: Session, named: bool = False) -> tuple[Message, ...]:
     """The chat of a whole session; `named` says at each answer who gave it."""
     bubbles: list[Message] = []
-    clips: list[Clip] = []
+    earlier: list[Attachment] = []
     for exchange in session.exchanges:
-        bubbles += exchange_messages(exchange, clips, named)
-        clips += exchange.clips
+        bubbles += exchange_messages(exchange, earlier, named)
+        earlier += exchange.attached
     if session.notice:
         bubbles.append(_notice(session.notice))
     return tuple(bubbles)
 
 
-def exchange_messages(exchange: Exchange, earlier: Sequence[Clip], named: bool = False) -> tuple[Message, ...]:
+def exchange_messages(exchange: Exchange, earlier: Sequence[Attachment], named: bool = False) -> tuple[Message, ...]:
     """The bubbles of one exchange, after a conversation that holds the clips `earlier`."""
     chips = "".join(
         f'<span class="es-chip">{badge(index, letter(index))}{escape(clip.label)}</span>'
@@ -88,12 +84,16 @@ def exchange_messages(exchange: Exchange, earlier: Sequence[Clip], named: bool =
     bubbles = [Message("user", (Card(question),)), *map(_notice, exchange.left_out)]
     if exchange.ending == "answering":
         return (*bubbles, Message("assistant", (inert(exchange.words) or Card('<span class="es-waiting"></span>'),)))
-    card = meter.card(exchange.summary, (*earlier, *exchange.clips)) + orders_card.card(exchange.ordered)
+    attached = (*earlier, *exchange.attached)
+    clips = [attachment.sound for attachment in attached]
+    card = meter.card(exchange.trace, clips, [meter.address(attachment.path) for attachment in attached])
     footer = Card(f'<p class="es-cost">{escape(cost(exchange, named))}</p>')
     silence = strings.NO_WORDS if exchange.ending in {"stop", "length"} else ""
     answer = inert(exchange.words) if exchange.words.strip() else Card(f"<p>{silence}</p>")
     problem = (_notice(exchange.problem),) if exchange.problem else ()
-    return (*bubbles, Message("assistant", (answer, Card(card), footer)), *problem)
+    found = [effect.section(exchange.effect, exchange.summary, clips)] if exchange.effect else []
+    found += [orders_card.card(exchange.ordered)] if exchange.ordered else []
+    return (*bubbles, Message("assistant", (answer, Card(card), *map(Card, found), footer)), *problem)
 
 
 def inert(markdown: str) -> str:
@@ -173,8 +173,6 @@ def tray(session: Session, attachments: Sequence[Attachment] = (), window_second
 def _tray_item(index: int, attachment: Attachment, window_seconds: float, *, waiting: bool) -> str:
     clip = attachment.sound
     name, label = letter(index), escape(attachment.label)
-    # Only files that Gradio keeps in its upload folder are served under this address.
-    address = escape("gradio_api/file=" + quote(Path(attachment.path).as_posix()))
     mark = f'<span class="es-new">{strings.NOT_SENT}</span>' if waiting else ""
     if clip.seconds > window_seconds:
         parts = strings.IN_PARTS.format(window_seconds=window_seconds)
@@ -185,5 +183,5 @@ def _tray_item(index: int, attachment: Attachment, window_seconds: float, *, wai
         f'<div class="es-about"><span class="es-name" title="{label}">{label}</span>{mark}</div>'
         f'<span class="es-seconds">{clip.seconds:.1f} s</span>'
         f'<div class="es-seek" aria-hidden="true">{waveform(level_envelope(clip, ENVELOPE_BINS))}<i></i></div>'
-        f'<audio preload="none" src="{address}"></audio></li>'
+        f'<audio preload="none" src="{meter.address(attachment.path)}"></audio></li>'
     )

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from chat_app import strings
 from chat_app.layout import EXAMPLES
 from chat_app.sheet import as_table, variant
-from chat_app.summary import summarise
+from chat_app.trace import Trace
 from core.audio import read_clip
 from core.fake import FakeEngine
 from core.types import Boost, Conversation, Settings, Token, Turn
@@ -78,7 +78,7 @@ def test_the_answer_and_its_readings_are_the_engines(client: Client, engine: Fak
     tokens = [event for event in alone.stream(conversation, settings) if isinstance(event, Token)]
     assert answer == "".join(token.text for token in tokens).strip()
 
-    summary = summarise([token.reading for token in tokens if token.reading])
+    summary = Trace.of(tokens).summary
     applied, natural = summary.applied, summary.before_boost
     *_, effect = alone.matter(conversation, "".join(token.text for token in tokens), settings)
     about = pytest.approx
@@ -95,7 +95,7 @@ def test_the_answer_and_its_readings_are_the_engines(client: Client, engine: Fak
     assert readings["nats_per_token"] == about(effect.whole_nats_per_token)
     assert [row["text"] for row in readings["tokens"]] == [token.text for token in tokens]
     for row, token in zip(readings["tokens"], tokens, strict=True):
-        shares = summarise([token.reading]).applied if token.reading else None
+        shares = Trace.of([token]).summary.applied
         assert shares is not None and row["share"] == about(shares.audio, rel=1e-5)
         assert row["clips"] == [about(shares.share(f"clip {letter}"), rel=1e-5) for letter in "AB"]
     assert readings["ended"] == "length" and readings["stats"]["answer_tokens"] == 9

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chat_app import strings
+from chat_app import meter, strings
 from chat_app.handlers import UPDATE_SECONDS, Handlers
 from chat_app.panes import Panes
 from chat_app.session import Attachment, Box
@@ -75,6 +75,21 @@ def test_a_question_is_streamed_and_ends_with_its_meter(handlers: Handlers, engi
     assert conversation.turns[-1].text == "Which is it?"
     assert [clip.label for clip in conversation.clips] == ["dog.wav"]
     assert settings == engine.info.default
+
+
+def test_cards_of_earlier_answers_are_drawn_once_before_and_once_after(
+    handlers: Handlers, box: Box, monkeypatch
+) -> None:
+    panes = last(handlers.send(TAB, Panes(), box, [form()])).panes
+    drawn, card = [], meter.card
+    monkeypatch.setattr(meter, "card", lambda *given: (drawn.append(given[0]), card(*given))[1])
+    views = handlers.send(TAB, panes, Box("And?"), [form()])
+    first = next(views)
+    *during, end = views
+    assert len(during) > 10 and drawn[:1] == [panes.first.exchanges[0].trace]
+    assert drawn[1:] == [exchange.trace for exchange in end.panes.first.exchanges]
+    earlier = len(first.chats[0]) - 2
+    assert all(view.chats[0][place] is first.chats[0][place] for view in during for place in range(earlier))
 
 
 def test_updates_wait_for_the_clock(engine: FakeEngine, tmp_path: Path, box: Box) -> None:

@@ -97,7 +97,7 @@ def test_its_cards_are_those_of_the_page() -> None:
     clips = (tone("a.wav"), tone("b.wav", 660.0))
     one = exchange(clips, "Which?", Settings(Boost("mata", 0.3)))
     html = report("x", FakeEngine().info, [Section("x", clips, "", (("boosted", one),))])
-    assert card(one.summary, clips) in html
+    assert card(one.trace, clips) in html
 
 
 def test_a_model_without_meter_says_so() -> None:
