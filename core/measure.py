@@ -1,7 +1,7 @@
-"""What can be measured of a clip without any model: length, level, peak, pitch, silence. Numpy only, a few ms a clip.
+"""What can be measured of a clip without any model: length, level, peak, pitch, silence, bandwidth.
 
-Loudness by ITU-R BS.1770-4, pitch by YIN (de Cheveigné & Kawahara 2002, J. Acoust. Soc. Am. 111). Both are short here;
-docs/dependencies.md says which libraries were weighed.
+Numpy only, a few ms a clip. Loudness by ITU-R BS.1770-4, pitch by YIN (de Cheveigné & Kawahara 2002, J. Acoust. Soc.
+Am. 111). Both are short here; docs/dependencies.md says which libraries were weighed.
 """
 
 import tomllib
@@ -51,6 +51,9 @@ _VOICED_SHARE = 0.35  # of the frames that sound: speech has as much, drums and 
 _STEADY_SHARE = 0.5  # of the voiced frames, no further than a minor third from their median
 _STEADY_RATIO = 2.0 ** (3 / 12)
 
+BANDWIDTH_SHARE = 0.99
+"""Of a clip's energy lies below its bandwidth."""
+
 
 @dataclass(frozen=True)
 class Measures:
@@ -63,6 +66,8 @@ class Measures:
         peak_dbfs: Largest sample in dB of full scale; never below `PEAK_FLOOR_DBFS`.
         pitch_hz: Median fundamental of the voiced frames, or None where most of what sounds has no steady pitch.
         silence_share: Share of the length that is silent, 0..1.
+        bandwidth_hz: Frequency below which `BANDWIDTH_SHARE` of the energy lies, a constant offset left out; None where
+            no energy is: digital silence, or an offset alone. The model is not told it.
     """
 
     seconds: float
@@ -70,6 +75,7 @@ class Measures:
     peak_dbfs: float
     pitch_hz: float | None
     silence_share: float
+    bandwidth_hz: float | None
 
 
 def measure(samples: Samples, rate_hz: int = SAMPLING_RATE_HZ) -> Measures:
@@ -89,6 +95,7 @@ def measure(samples: Samples, rate_hz: int = SAMPLING_RATE_HZ) -> Measures:
         peak_dbfs=max(float(_db(peak**2)), PEAK_FLOOR_DBFS),
         pitch_hz=_pitch_hz(samples, rate_hz, sounding),
         silence_share=1.0 - float(sounding.mean()),
+        bandwidth_hz=_bandwidth_hz(samples, rate_hz),
     )
 
 
@@ -208,3 +215,17 @@ def _yin(frames: Samples, window: int, longest: int, rate_hz: int) -> NDArray[np
     with np.errstate(invalid="ignore", divide="ignore"):
         lag = first[:, 0] + 1 + 0.5 * (left - right) / (left - 2.0 * low + right)
     return np.where(bottom.any(axis=1), lag / _FINER, np.nan)
+
+
+def _bandwidth_hz(samples: Samples, rate_hz: int) -> float | None:
+    """By Parseval: two seconds at a time, without a window, so that each sample counts once; lines are 0.5 Hz apart."""
+    offset = samples.mean(dtype=np.float64).astype(np.float32)  # rounded: of an offset alone exactly nothing is left
+    block = 2 * rate_hz
+    power = np.zeros(rate_hz + 1)
+    for start in range(0, len(samples), block):
+        power += np.square(np.abs(np.fft.rfft(samples[start : start + block] - offset, block)))
+    power[1:-1] *= 2.0  # the negative frequencies; zero and the highest have none
+    below = np.cumsum(power)
+    if below[-1] == 0.0:
+        return None
+    return float(np.searchsorted(below, BANDWIDTH_SHARE * below[-1]) / 2)

@@ -1,5 +1,6 @@
 """The hint: what it reads, what it points at, and the scenes it learns from."""
 
+import json
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
@@ -153,6 +154,16 @@ def test_a_pool_is_the_same_whoever_fills_it(
         assert all(torch.equal(a.logits, b.logits) for a, b in zip(one.heard, other.heard, strict=True))
         assert all(a.measures == b.measures for a, b in zip(one.heard, other.heard, strict=True))
     assert len(pool.read(shared)) == 5
+
+
+def test_a_pool_filled_before_a_measure_was_known_is_read(tmp_path: Path, corpus_of: corpora.CorpusOf) -> None:
+    pool.fill(corpus_of(*KINDS), HEARING.ears, 0, 1, tmp_path)
+    (table,) = tmp_path.glob("*.json")
+    rows = json.loads(table.read_text())
+    for clip in rows[0]["clips"]:
+        del clip["measures"]["bandwidth_hz"]
+    table.write_text(json.dumps(rows))
+    assert all(heard.measures.bandwidth_hz is None for heard in pool.read(tmp_path)[0].heard)
 
 
 def test_what_is_pointed_at_is_the_short_answer(scenes: list[HeardScene]) -> None:

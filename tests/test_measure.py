@@ -6,12 +6,13 @@ from collections.abc import Callable
 import numpy as np
 import pyloudnorm
 import pytest
+import scipy.signal
 import soxr
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from core.measure import LEVEL_FLOOR_LUFS, PEAK_FLOOR_DBFS, measure
+from core.measure import LEVEL_FLOOR_LUFS, PEAK_FLOOR_DBFS, in_words, measure
 from core.types import SAMPLING_RATE_HZ
 from tests.conftest import sine
 
@@ -118,7 +119,7 @@ def test_the_silent_share_is_the_share_of_silence(sounding: int, silent: int) ->
 def test_digital_silence_is_measured_too(count: int) -> None:
     found = measure(np.zeros(count, np.float32))
     assert (found.level_lufs, found.peak_dbfs) == (LEVEL_FLOOR_LUFS, PEAK_FLOOR_DBFS)
-    assert (found.pitch_hz, found.silence_share) == (None, 1.0)
+    assert (found.pitch_hz, found.silence_share, found.bandwidth_hz) == (None, 1.0, None)
 
 
 @given(st.integers(1, 3_000), st.integers(0, 99))
@@ -126,6 +127,56 @@ def test_the_shortest_clips_are_measured_without_a_warning(count: int, seed: int
     found = measure(white(seed)[:count])
     assert found.seconds == count / SAMPLING_RATE_HZ
     assert all(np.isfinite([found.level_lufs, found.peak_dbfs, found.silence_share]))
+
+
+@given(st.floats(100.0, 7_500.0), st.floats(0.5, 4.0))
+def test_a_tone_is_as_wide_as_it_is_high(hz: float, seconds: float) -> None:
+    assert measure(sine(hz, seconds)).bandwidth_hz == pytest.approx(hz, abs=30.0)
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 48_000])
+def test_of_two_tones_the_higher_counts_from_a_hundredth_of_the_energy(rate_hz: int) -> None:
+    low, high = (sine(hz, 2.0, rate_hz) for hz in (500.0, 3_000.0))
+    assert measure(low + 0.15 * high, rate_hz).bandwidth_hz == pytest.approx(3_000.0, abs=30.0)
+    assert measure(low + 0.05 * high, rate_hz).bandwidth_hz == pytest.approx(500.0, abs=30.0)
+
+
+@pytest.mark.parametrize("edge_hz", [500.0, 1_800.0, 4_000.0, 7_000.0])
+def test_filtered_noise_is_as_wide_as_its_filter(edge_hz: float) -> None:
+    filtered = scipy.signal.butter(8, edge_hz, output="sos", fs=SAMPLING_RATE_HZ)
+    lines_hz, response = scipy.signal.freqz_sos(filtered, 80_000, fs=SAMPLING_RATE_HZ)
+    passed = np.cumsum(np.square(np.abs(response)))
+    expected = lines_hz[np.searchsorted(passed, 0.99 * passed[-1])]
+    noise = scipy.signal.sosfilt(filtered, white(0, 20.0)).astype(np.float32)
+    assert measure(noise).bandwidth_hz == pytest.approx(expected, rel=0.01)
+
+
+@given(st.integers(0, 99), st.integers(1, 6))
+def test_white_noise_is_as_wide_as_the_rate_allows(seed: int, seconds: int) -> None:
+    assert measure(white(seed, seconds)).bandwidth_hz == pytest.approx(0.99 * SAMPLING_RATE_HZ / 2, abs=30.0)
+
+
+@given(st.integers(0, 99), st.floats(0.05, 5.0), st.floats(50.0, 7_000.0))
+def test_below_the_bandwidth_lies_the_energy_of_the_whole_spectrum(seed: int, seconds: float, edge_hz: float) -> None:
+    """Against one transform of the whole clip, and whatever its level."""
+    smooth = scipy.signal.butter(2, edge_hz, output="sos", fs=SAMPLING_RATE_HZ)
+    samples = scipy.signal.sosfilt(smooth, white(seed, seconds)).astype(np.float32)
+    found = measure(samples).bandwidth_hz
+    assert found is not None and measure(samples / 4).bandwidth_hz == found
+    power = np.square(np.abs(np.fft.rfft(samples - samples.mean(dtype=np.float64), 2 * len(samples))))
+    lines_hz = np.fft.rfftfreq(2 * len(samples), 1 / SAMPLING_RATE_HZ)
+    assert power[lines_hz <= found + 30.0].sum() >= 0.99 * power.sum() > power[lines_hz <= found - 30.0].sum()
+
+
+def test_an_offset_has_no_bandwidth_and_changes_none() -> None:
+    assert measure(np.full(20_000, 0.3, np.float32)).bandwidth_hz is None
+    assert measure(np.full(1, 0.3, np.float32)).bandwidth_hz is None
+    noise = white(0, 1.0, 0.01)
+    assert measure(noise + np.float32(0.5)).bandwidth_hz == pytest.approx(measure(noise).bandwidth_hz, abs=5.0)
+
+
+def test_the_model_is_told_what_it_was_trained_on() -> None:
+    assert in_words(measure(sine(440.0, 2.0))) == "2.0 s, -10 LUFS, about 440 Hz, 0 % silence"
 
 
 def test_six_seconds_take_few_milliseconds() -> None:

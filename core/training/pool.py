@@ -111,6 +111,7 @@ def _heard(clip: dict[str, object], tensors: dict[str, torch.Tensor]) -> Heard:
     if isinstance(words, list):
         speech = Speech(tuple(Word(**word) for word in words), tensors["timbre"], torch.zeros(2 * SPEECH_WIDTH))
     assert isinstance(measures, dict)
+    measures.setdefault("bandwidth_hz", None)  # pools filled before it was measured lack it
     return Heard(speech, tensors["pooled"][None], tensors["logits"][None], Measures(**measures))
 
 
