@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from chat_app import side, strings, view
+from chat_app import clip_actions, clip_panel, side, strings, view
 from chat_app.asking import asker
 from chat_app.dropping import Dropping
 from chat_app.form import Forms
@@ -17,6 +17,7 @@ from chat_app.panes import MOST_PANES, Panes
 from chat_app.session import Attachment, Box, Session
 from chat_app.side import Side, kinds
 from chat_app.sidebar import html, sidebar, start
+from chat_app.tray import tray as empty_tray
 from chat_app.view import View
 from core.audio import Limits
 from core.engine import Engine
@@ -24,7 +25,7 @@ from core.texts import example_conversations
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE / "examples"
-STYLES = ("page.css", "tray.css", "meter.css")
+STYLES = ("page.css", "tray.css", "clip.css", "meter.css")
 MAX_FILE_SIZE = "200mb"
 CACHE_SECONDS = (3_600, 86_400)
 """Uploaded files are looked at every hour and go after a day."""
@@ -77,7 +78,8 @@ def build(*engines: Engine) -> gr.Blocks:
         html(f'<header class="es-header"><h1>{strings.TITLE}</h1><p>{tagline}</p></header>')
         with gr.Row(elem_id="panes"):
             columns, heads, closes, chats = zip(*map(_pane, range(MOST_PANES)), strict=True)
-        tray = html(view.tray(Session()).html, js_on_load=(HERE / "player.js").read_text("utf-8"), elem_id="tray")
+        tray = html(empty_tray(Session()).html, js_on_load=(HERE / "tray.js").read_text("utf-8"), elem_id="tray")
+        clip = clip_panel.panel()
         # No `file_types`: a file that is no sound is to be refused by a sentence that names it, and only it.
         box = gr.MultimodalTextbox(
             file_count="multiple",
@@ -110,7 +112,7 @@ def build(*engines: Engine) -> gr.Blocks:
             status=status,
             buttons=(retry, edit, undo, clear),
         )
-        _wire(page)
+        _wire(page, clip)
         side.wire(page, Side(columns, heads, closes[1:], add, chosen))
     assert isinstance(demo, gr.Blocks)
     return demo
@@ -145,7 +147,7 @@ def _pane(place: int) -> tuple[gr.Column, gr.HTML, gr.Button, gr.Chatbot]:
     return column, head, close, chat
 
 
-def _wire(page: Page) -> None:
+def _wire(page: Page, clip: clip_panel.Panel) -> None:
     """Asking, taking back, and the tray."""
     handlers, examples = page.handlers, example_conversations()
     retry, edit, undo, clear = page.buttons
@@ -168,12 +170,6 @@ def _wire(page: Page) -> None:
     def stop(request: gr.Request) -> None:
         handlers.stop(tab(request))
 
-    def refresh(panes: Panes, attachments: tuple[Attachment, ...], content: dict[str, Any]) -> list[Any]:
-        attached = box_of(handlers, panes, attachments, content).attachments
-        seen = handlers.tray(panes, attached)
-        weights = [gr.update(visible=index < seen.clips) for index in range(len(page.sidebar.weights))]
-        return [attached, seen.html, *weights]
-
     def begin(selected: gr.EventData) -> dict[str, Any]:
         example = examples[selected.index]
         return {"text": example.question, "files": [str(EXAMPLES / name) for name in example.files]}
@@ -188,7 +184,8 @@ def _wire(page: Page) -> None:
     page.box.submit(send, [*boxed, *page.asked], page.shown, api_name="send", **ANSWERING)
     retry.click(ask_again, [page.panes, *page.asked], page.shown, api_visibility="private", **ANSWERING)
     page.box.stop(stop, **QUIET)
-    trayed = (boxed, [page.attachments, page.tray, *page.sidebar.weights])
+    refresh, box_now, tray_now = clip_actions.wire(page, clip)
+    trayed = (box_now, tray_now)
     page.box.change(refresh, *trayed, **QUIET)
     for action in (
         edit.click(with_box(handlers.edit), boxed, page.shown, **QUIET),
