@@ -16,7 +16,10 @@ from core.types import letter
 
 Attachments = tuple[Attachment, ...]
 
-FOCUS_NAME = "() => document.querySelector('#clip-name input, #clip-name textarea')?.focus()"
+FOCUS_NAME = """() => {
+    document.querySelector("#clip-name :is(input, textarea)")?.focus();
+    document.querySelector("#clip")?.scrollTo(0, 0);
+}"""
 FOCUS_TRAY = "() => document.querySelector('#tray .es-open[aria-expanded=true]')?.focus()"
 FOCUS_NEXT = """() => {
     const left = [...document.querySelectorAll("#tray .es-pending .es-open")];
@@ -168,7 +171,8 @@ def wire(page: Page, panel: Panel) -> tuple[Callable[..., Values], list[Any], li
     gr.on([panel.name.submit, panel.rename.click], on_opened(rename), [*state, panel.name], named, **QUIET)
     panel.trim.click(on_opened(trim), [*state, panel.start, panel.stop], trayed, **QUIET)
     panel.again.click(on_opened(whole_again), state, trayed, **QUIET)
-    panel.draw.click(draw, panel.opened, panel.spectrogram, **QUIET)
+    drawn = panel.draw.click(draw, panel.opened, panel.spectrogram, **QUIET)
+    drawn.then(None, None, None, js="() => document.querySelector('#clip figure').scrollIntoView({block: 'nearest'})")
     return refresh, boxed, trayed
 
 

@@ -62,7 +62,7 @@ class Panel:
     name: gr.Textbox
     rename: gr.Button
     places: tuple[gr.Button, gr.Button, gr.Button]
-    part: gr.Column
+    part: gr.Row
     start: gr.Slider
     stop: gr.Slider
     trim: gr.Button
@@ -134,16 +134,14 @@ def panel() -> Panel:
             earlier = _button(strings.EARLIER, "clip-earlier")
             later = _button(strings.LATER, "clip-later")
             remove = _button(strings.REMOVE, "clip-remove")
-        with gr.Column(elem_id="clip-part") as part:
-            with gr.Row(elem_classes="es-clip-row"):
-                start = _seconds(strings.TRIM_START, "clip-start")
-                stop = _seconds(strings.TRIM_STOP, "clip-stop")
-            with gr.Row(elem_classes="es-clip-row"):
-                trim = _button(strings.TRIM, "clip-trim")
-                again = _button(strings.WHOLE_AGAIN, "clip-whole")
+        with gr.Row(elem_classes="es-clip-row", elem_id="clip-part") as part:
+            start = _seconds(strings.TRIM_START, "clip-start")
+            stop = _seconds(strings.TRIM_STOP, "clip-stop")
+            trim = _button(strings.TRIM, "clip-trim")
+            again = _button(strings.WHOLE_AGAIN, "clip-whole")
         note = html("", elem_id="clip-note")
-        measured = html("", elem_id="clip-facts")
         with gr.Row(elem_classes="es-clip-row"):
+            measured = html("", elem_id="clip-facts")
             draw = _button(strings.SPECTROGRAM, "clip-draw")
         drawn = html("", elem_id="clip-spectrogram")
     places = (earlier, later, remove)

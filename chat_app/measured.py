@@ -55,13 +55,13 @@ def spectrogram(clip: Clip, letter: str) -> str:
     hz_marks = "".join(f'<span style="bottom:{100 * height:.1f}%">{hz}</span>' for hz, height in heights.items())
     step = tick_seconds(clip.seconds)
     marks = "".join(
-        f'<span style="left:{100 * index * step / clip.seconds:.1f}%">{index * step:g}</span>'
+        f'<span style="left:{100 * index * step / clip.seconds:.1f}%">{index * step:g} s</span>'
         for index in range(int(clip.seconds / step) + 1)
     )
     return (
         f'<figure class="es-spectrogram"><div class="es-hz" aria-hidden="true"><b>{strings.HZ_AXIS}</b>{hz_marks}</div>'
         f'<img role="img" alt="{sentence}" src="data:image/png;base64,{base64.b64encode(picture(drawn)).decode()}">'
-        f'<div class="es-time" aria-hidden="true">{marks}<b>{strings.SECONDS_AXIS}</b></div>'
+        f'<div class="es-time" aria-hidden="true">{marks}</div>'
         f'<figcaption>{FLOOR_DB:.0f} <i class="es-scale" style="background:{_scale()}"></i> 0 '
         f"{strings.SPECTROGRAM_LEGEND}</figcaption></figure>"
     )

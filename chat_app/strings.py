@@ -151,7 +151,7 @@ NO_CLIPS = "There is no clip in this conversation, so there is no attention on a
 NOT_SENT = "not sent yet"
 IN_PARTS = "heard in parts of up to {window_seconds:.0f} s"
 TRIMMED = "{start:.2f} to {stop:.2f} s of it"
-CLIP_TRAY = "Clips"
+CLIP_TRAY, UNUSABLE = "Clips", "Files that cannot be used"
 CLIP_COUNT = "{clips} of {most} clips, {seconds:.1f} s"
 CLIPS_TOO_MANY = "remove {over} before you ask"
 NO_LETTER_FREE = "no letter is free"
@@ -188,7 +188,7 @@ SPECTROGRAM_OF = (
     "brighter is louder; loudest near {loudest_hz:.0f} Hz at {loudest_seconds:.1f} s."
 )
 SPECTROGRAM_LEGEND = "dB, relative to the loudest"
-SECONDS_AXIS, HZ_AXIS = "seconds", "Hz"
+HZ_AXIS = "Hz"
 MEASURED = {
     "seconds": ("Length", "{:.2f} s"),
     "level_lufs": ("Loudness", "{:.1f} LUFS"),

@@ -51,17 +51,17 @@ def tray(
         _item(place, attachment, window_seconds, waiting=place >= len(sent), opened=place == opened)
         for place, attachment in enumerate((*sent, *waiting))
     ]
-    clips = len(items)
-    items += [
+    unusable = [
         _unusable(len(sent) + place, attachment)
         for place, attachment in enumerate(attachments)
         if attachment.clip is None
     ]
-    if not items:
+    if not items and not unusable:
         return Tray(f'<p class="es-tray-empty">{strings.EMPTY_TRAY}</p>', 0)
     seconds = sum(attachment.sound.seconds for attachment in (*sent, *waiting))
-    head = f'<p class="es-tray-head">{told(clips, seconds, most)}</p>'
-    return Tray(f'{head}<ul class="es-tray" aria-label="{strings.CLIP_TRAY}">{"".join(items)}</ul>', clips)
+    listed = f'<ul class="es-tray" aria-label="{strings.CLIP_TRAY}">{"".join(items)}</ul>' if items else ""
+    refused = f'<ul class="es-unusable" aria-label="{strings.UNUSABLE}">{"".join(unusable)}</ul>' if unusable else ""
+    return Tray(f'<p class="es-tray-head">{told(len(items), seconds, most)}</p>{listed}{refused}', len(items))
 
 
 def told(clips: int, seconds: float, most: int) -> str:
@@ -114,7 +114,7 @@ def _marks(attachment: Attachment, window_seconds: float, waiting: bool) -> str:
     marks = [f'<span class="es-new">{strings.NOT_SENT}</span>'] if waiting else []
     if attachment.whole is not None:
         part = strings.TRIMMED.format(start=start, stop=start + seconds)
-        marks.append(f'<span class="es-part">{part}</span>')
+        marks.append(f'<span class="es-cut">{part}</span>')
     if seconds > window_seconds:
         marks.append(f'<span class="es-parts">{strings.IN_PARTS.format(window_seconds=window_seconds)}</span>')
     return "".join(marks)
