@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from chat_app import strings
 from core.audio import read_clip
 from core.fake import FakeEngine
+from tests.browser.conftest import SWITCHES, chromium_path
 from tests.browser.test_page import ask, attach, ended, wide
 from tests.seen import HOSTILE
 
@@ -327,3 +328,20 @@ def test_a_telephone_has_the_panel_too(page: Page, example: Path) -> None:
     for control in ("rename", "earlier", "later", "remove", "trim", "whole", "draw"):
         box = page.locator(f"#clip-{control}").bounding_box()
         assert panel["x"] <= box["x"] and box["x"] + box["width"] <= panel["x"] + panel["width"], control
+
+
+def test_a_recording_becomes_a_clip(browser: Browser, address: str, engine: FakeEngine) -> None:
+    microphone = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+    found = browser.browser_type.launch(executable_path=chromium_path(), args=[*SWITCHES, *microphone])
+    page = found.new_page()
+    page.goto(address)
+    page.get_by_role("button", name="Record audio").click()
+    page.get_by_role("button", name="Start recording").click()
+    expect(page.locator("#box .timestamp")).to_have_text("0:02")
+    page.get_by_role("button", name="Stop recording").click()
+    page.get_by_role("button", name="Attach audio").click()
+    expect(names(page)).to_have_text([f"{strings.RECORDING} 1"])
+    ask(page, "What is it?")
+    ended(page, 1)
+    assert engine.asked[0][0].clips[0].seconds > 0.5
+    found.close()
