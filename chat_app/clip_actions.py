@@ -81,10 +81,15 @@ def wire(page: Page, panel: Panel) -> tuple[Callable[..., Values], list[Any], li
         sounds = tuple(attachment for attachment in attachments if attachment.clip is not None)
         after = clips.moved(sounds, place - first, to - first)
         others = tuple(attachment for attachment in attachments if attachment.clip is None)
-        note = strings.IS_AT.format(letter=letter(to)) if opened and opened.place == place else ""
-        if opened and opened.waiting:
+        note = None
+        if opened != (opened and opened_at(panes, attachments, opened.place)):
+            opened, note = None, ""
+        elif opened and opened.waiting:
             places = clips.moved(range(len(sounds)), place - first, to - first)
-            opened = opened_at(panes, after, first + places.index(opened.place - first))
+            at = first + places.index(opened.place - first)
+            if at != opened.place:
+                note = strings.IS_AT.format(letter=letter(at))
+            opened = opened_at(panes, after, at)
         return shows(panes, (*after, *others), opened, note)
 
     def move(selected: gr.EventData, panes: Panes, attachments: Attachments, opened: Opened | None) -> Values:

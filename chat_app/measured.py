@@ -70,7 +70,7 @@ def spectrogram(clip: Clip, letter: str) -> str:
 def picture(drawn: Spectrogram) -> bytes:
     """A PNG of one pixel a cell, low frequencies at the bottom, from `FLOOR_DB` to 0 in cividis."""
     shades = np.round((drawn.level_db[::-1] / -FLOOR_DB + 1.0) * (SHADES - 1)).astype(np.uint8)
-    image = Image.fromarray(shades, "L")
+    image = Image.fromarray(shades)
     image.putpalette(PALETTE)
     written = io.BytesIO()
     image.save(written, "PNG")

@@ -132,8 +132,16 @@ def cut(clip: Clip, start_seconds: float, stop_seconds: float, limits: Limits = 
 
 
 def write_wav(clip: Clip, path: Path) -> None:
-    """What the model hears of a clip as a file that every browser plays: 16 kHz mono, 16 bits."""
-    soundfile.write(path, clip.samples, SAMPLING_RATE_HZ, subtype="PCM_16", format="WAV")
+    """What the model hears of a clip as a file that every browser plays: 16 kHz mono, 16 bits.
+
+    Raises:
+        AudioError: The file cannot be written.
+    """
+    try:
+        soundfile.write(path, clip.samples, SAMPLING_RATE_HZ, subtype="PCM_16", format="WAV")
+    except soundfile.LibsndfileError:
+        advice = "make room on the disk, or drop the clip again."
+        raise AudioError(clip.label, f"a file of this part cannot be written: {advice}") from None
 
 
 @contextmanager

@@ -125,6 +125,12 @@ def test_a_silent_part_is_refused(dropped: Attachment) -> None:
     assert not list(Path(dropped.path).parent.glob("part-*"))
 
 
+def test_a_part_that_cannot_be_written_is_one_sentence(dropped: Attachment, tmp_path: Path) -> None:
+    gone = replace(dropped, path=str(tmp_path / "gone" / "two.wav"))
+    with pytest.raises(AudioError, match="cannot be written"):
+        clips.trimmed(gone, 0.0, 0.4, Limits())
+
+
 @given(st.integers(800, 400_000))
 def test_the_end_of_a_clip_can_be_chosen(samples: int) -> None:
     clip = Clip(np.ones(samples, np.float32), "x")
