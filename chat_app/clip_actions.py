@@ -1,6 +1,7 @@
 """What a person does with clips, in the tray and in the panel of one."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -8,7 +9,7 @@ import gradio as gr
 from chat_app import clips, strings
 from chat_app.clip_panel import Opened, Panel, Values
 from chat_app.measured import spectrogram
-from chat_app.page import QUIET, Page, box_of
+from chat_app.page import QUIET, Page, box_of, tab
 from chat_app.panes import Panes
 from chat_app.session import Attachment
 from core.errors import AudioError
@@ -134,10 +135,13 @@ def wire(page: Page, panel: Panel) -> tuple[Callable[..., Values], list[Any], li
         after = clips.replaced(attachments, opened.place - len(panes.first.attached), now)
         return shows(panes, after, opened_at(panes, after, opened.place), note)
 
-    def rename(panes: Panes, attachments: Attachments, opened: Opened, name: str) -> Values:
+    def rename(request: gr.Request, panes: Panes, attachments: Attachments, opened: Opened | None, name: str) -> Values:
+        return on_opened(partial(rename_in, tab(request)))(panes, attachments, opened, name)
+
+    def rename_in(tab: str, panes: Panes, attachments: Attachments, opened: Opened, name: str) -> Values:
         if opened.waiting:
             return changed(panes, attachments, opened, clips.renamed(opened.shown, name), strings.RENAMED)
-        if panes.answering:
+        if tab in handlers.running:
             return panel.says(strings.RENAME_LATER)
         after = clips.renamed_sent(panes, opened.place, name)
         drawn = dict(zip(page.shown, page.render(handlers.still(after)), strict=True))
@@ -173,7 +177,7 @@ def wire(page: Page, panel: Panel) -> tuple[Callable[..., Values], list[Any], li
     earlier.click(on_opened(by(-1)), state, trayed, **QUIET)
     later.click(on_opened(by(1)), state, trayed, **QUIET)
     named = [*page.shown, *(output for output in trayed if output is not page.attachments)]
-    gr.on([panel.name.submit, panel.rename.click], on_opened(rename), [*state, panel.name], named, **QUIET)
+    gr.on([panel.name.submit, panel.rename.click], rename, [*state, panel.name], named, **QUIET)
     panel.trim.click(on_opened(trim), [*state, panel.start, panel.stop], trayed, **QUIET)
     panel.again.click(on_opened(whole_again), state, trayed, **QUIET)
     drawn = panel.draw.click(draw, panel.opened, panel.spectrogram, **QUIET)

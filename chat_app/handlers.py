@@ -32,6 +32,7 @@ class Handlers:
         clock: Seconds, for the pace of updates.
         stopping: Tabs whose running answers are to end at their next token. The answer itself ends, and nobody else
             writes the panes: Gradio's own way to cancel lets a late update overtake what Stop has shown.
+        running: Tabs whose panes somebody writes who answers, so that nothing else may.
     """
 
     engines: tuple[Engine, ...]
@@ -39,6 +40,7 @@ class Handlers:
     dropping: Dropping
     clock: Callable[[], float] = time.monotonic
     stopping: set[str] = field(default_factory=set)
+    running: set[str] = field(default_factory=set)
 
     def tray(self, panes: Panes, attachments: Sequence[Attachment], opened: int | None = None) -> Tray:
         """The tray for the conversation's clips and those in the input box, that of the panel marked as open."""
@@ -132,6 +134,15 @@ class Handlers:
         phase = phase or (view.cost(last) if last and not panes.first.notice else "") or strings.READY
         chats = tuple(view.messages(session, self._many) for session in panes.sessions)
         return View(panes, chats, view.status(self.engines[0].info, phase))
+
+    def working(self, panes: Panes, phase: str) -> View:
+        """Something is being found out about answers that have ended; Stop ends it."""
+        return replace(self.still(panes, phase), working=True)
+
+    def who(self, exchange: Exchange) -> int:
+        """The engine that gave an answer, by its place; the first where it is not there any more."""
+        names = [engine.info.name for engine in self.engines]
+        return names.index(exchange.model) if exchange.model in names else 0
 
     @property
     def _many(self) -> bool:

@@ -10,6 +10,7 @@ from gradio.utils import get_upload_folder
 from chat_app import clip_actions, clip_panel, side, strings, view
 from chat_app.asking import asker
 from chat_app.dropping import Dropping
+from chat_app.every_order import ask_in_every_order
 from chat_app.form import Forms
 from chat_app.handlers import Handlers
 from chat_app.page import ANSWERING, QUIET, Page, box_of, forms_now, tab
@@ -98,6 +99,7 @@ def build(*engines: Engine) -> gr.Blocks:
             edit = gr.Button(strings.EDIT, size="sm", interactive=False, elem_id="edit")
             undo = gr.Button(strings.UNDO, size="sm", interactive=False, elem_id="undo")
             clear = gr.Button(strings.CLEAR, size="sm", interactive=False, elem_id="clear")
+            in_every_order = gr.Button(strings.ASK_ORDERS, size="sm", interactive=False, elem_id="orders")
             status = html(view.status(infos[0], strings.READY), elem_id="status")
         page = Page(
             handlers=handlers,
@@ -110,7 +112,7 @@ def build(*engines: Engine) -> gr.Blocks:
             tray=tray,
             box=box,
             status=status,
-            buttons=(retry, edit, undo, clear),
+            buttons=(retry, edit, undo, clear, in_every_order),
         )
         _wire(page, clip)
         side.wire(page, Side(columns, heads, closes[1:], add, chosen))
@@ -150,7 +152,7 @@ def _pane(place: int) -> tuple[gr.Column, gr.HTML, gr.Button, gr.Chatbot]:
 def _wire(page: Page, clip: clip_panel.Panel) -> None:
     """Asking, taking back, and the tray."""
     handlers, examples = page.handlers, example_conversations()
-    retry, edit, undo, clear = page.buttons
+    retry, edit, undo, clear, in_every_order = page.buttons
 
     def send(
         request: gr.Request,
@@ -161,11 +163,14 @@ def _wire(page: Page, clip: clip_panel.Panel) -> None:
     ) -> Iterator[list[Any]]:
         forms, together = forms_now(asked)
         box = box_of(handlers, panes, attachments, content)
-        yield from page.stream(handlers.send(tab(request), panes, box, forms.each, together))
+        yield from page.stream(tab(request), handlers.send(tab(request), panes, box, forms.each, together))
 
     def ask_again(request: gr.Request, panes: Panes, *asked: Any) -> Iterator[list[Any]]:
         forms, together = forms_now(asked)
-        yield from page.stream(handlers.retry(tab(request), panes, forms.each, together))
+        yield from page.stream(tab(request), handlers.retry(tab(request), panes, forms.each, together))
+
+    def ask_orders(request: gr.Request, panes: Panes) -> Iterator[list[Any]]:
+        yield from page.stream(tab(request), ask_in_every_order(handlers, tab(request), panes))
 
     def stop(request: gr.Request) -> None:
         handlers.stop(tab(request))
@@ -183,6 +188,7 @@ def _wire(page: Page, clip: clip_panel.Panel) -> None:
 
     page.box.submit(send, [*boxed, *page.asked], page.shown, api_name="send", **ANSWERING)
     retry.click(ask_again, [page.panes, *page.asked], page.shown, api_visibility="private", **ANSWERING)
+    in_every_order.click(ask_orders, page.panes, page.shown, api_visibility="private", **ANSWERING)
     page.box.stop(stop, **QUIET)
     refresh, box_now, tray_now = clip_actions.wire(page, clip)
     trayed = (box_now, tray_now)

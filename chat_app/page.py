@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from chat_app.every_order import can_be_asked
 from chat_app.form import Forms
 from chat_app.handlers import Handlers
 from chat_app.panes import Panes
@@ -34,7 +35,7 @@ class Page:
         tray: The clips.
         box: What is asked next.
         status: The status line.
-        buttons: Those that wait while an answer runs: retry, edit, undo, clear.
+        buttons: Those that wait while an answer runs: retry, edit, undo, clear, ask in every order.
     """
 
     handlers: Handlers
@@ -47,7 +48,7 @@ class Page:
     tray: gr.HTML
     box: gr.MultimodalTextbox
     status: gr.HTML
-    buttons: tuple[gr.Button, gr.Button, gr.Button, gr.Button]
+    buttons: tuple[gr.Button, ...]
 
     @property
     def shown(self) -> list[Any]:
@@ -61,7 +62,7 @@ class Page:
 
     def render(self, shown: View, *, buttons: bool = True) -> list[Any]:
         """Values for `shown`. What does not change within an answer is left out where `buttons` is False."""
-        answering = shown.panes.answering
+        answering = shown.panes.answering or shown.working
         chats = [[_bubble(message) for message in messages] for messages in shown.chats]
         unused = [gr.skip()] * (len(self.chats) - len(chats))
         box, attached = (gr.skip(), gr.skip()) if not buttons else (gr.update(**_stops(answering)), gr.skip())
@@ -71,15 +72,26 @@ class Page:
             attached = shown.box.attachments
         idle = bool(shown.panes.first.exchanges) and not answering
         undo = bool(shown.panes.before) and not answering
-        ready = [gr.update(interactive=on) for on in (idle, idle, undo, idle)] if buttons else [gr.skip()] * 4
+        orders = idle and any(map(can_be_asked, shown.panes.sessions))
+        ready = [gr.update(interactive=on) if buttons else gr.skip() for on in (idle, idle, undo, idle, orders)]
         return [shown.panes, *chats, *unused, shown.status, box, attached, *ready]
 
-    def stream(self, views: Iterator[View]) -> Iterator[list[Any]]:
-        """Updates for the page; what does not change within an answer is sent at its beginning and end only."""
+    def stream(self, tab: str, views: Iterator[View]) -> Iterator[list[Any]]:
+        """Updates for the page; what does not change within an answer is sent at its beginning and end only.
+
+        Args:
+            tab: Where they are shown; until they end, `Handlers.running` has it.
+            views: What is shown.
+        """
         answering: bool | None = None
-        for shown in views:
-            yield self.render(shown, buttons=answering != shown.panes.answering)
-            answering = shown.panes.answering
+        self.handlers.running.add(tab)
+        try:
+            for shown in views:
+                now = shown.panes.answering or shown.working
+                yield self.render(shown, buttons=answering != now)
+                answering = now
+        finally:
+            self.handlers.running.discard(tab)
 
 
 def forms_now(asked: Sequence[Any]) -> tuple[Forms, bool]:

@@ -49,6 +49,21 @@ class Box:
 
 
 @dataclass(frozen=True)
+class Ordered:
+    """The answer to one question with its clips in another order.
+
+    Attributes:
+        order: At index i, the clip that stood at place i.
+        words: The answer, with the letters that the clips have in the chat.
+        verdict: What it comes to (`core.verdict`).
+    """
+
+    order: tuple[int, ...]
+    words: str
+    verdict: str
+
+
+@dataclass(frozen=True)
 class Exchange:
     """One question and what came back.
 
@@ -64,6 +79,7 @@ class Exchange:
         stats: What the answer cost; None where it did not end by itself.
         ending: How it ended.
         problem: The sentence that says why it broke off, unescaped, or empty.
+        ordered: The answers in other orders of the clips, if they were asked for.
     """
 
     text: str
@@ -77,6 +93,7 @@ class Exchange:
     stats: Stats | None = None
     ending: Ending = "answering"
     problem: str = ""
+    ordered: tuple[Ordered, ...] = ()
 
     @property
     def clips(self) -> tuple[Clip, ...]:

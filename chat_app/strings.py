@@ -71,6 +71,21 @@ WITH_BOOST, WITH_OTHER_ADAPTER, WITH_SAME = "the boost on or off", "another adap
 PANE_SETTINGS = "Settings of pane"
 TOGETHER = "All panes answer at the same time"
 
+# In every order
+ASK_ORDERS = "Ask in every order"
+ASKING_ORDER = "Order {number} of {orders}: {letters} …"
+ORDERS_LABEL = "The same question with the clips in every order"
+VOTE = "{count} of {total} orders: <b>{verdict}</b>"
+VOTE_TIED = "A tie between <b>{verdicts}</b>"
+VOTES = "{count} of {total}"
+ORDERS_ANSWERS = "All answers"
+ODD_ANSWER = "odd one out:"
+NOTHING_SAID = "(no word)"
+ORDERS_CAVEAT = (
+    "Each order was asked alone, without the earlier turns, and its letters were changed back to those of this chat. "
+    "Answers that say the same in other words count as different."
+)
+
 # Settings
 SETTINGS = "Settings"
 MODEL_LABEL = "Model"
@@ -177,7 +192,7 @@ SENT_CLIP = (
     "Clip {letter} was sent: it keeps its letter, place and sound, because answers speak of them. Its name may change."
 )
 WAITING_CLIP = "Clip {letter} is not sent yet."
-RENAME_LATER = "An answer is being written: rename a clip of the conversation when it has ended."
+RENAME_LATER = "An answer is being written: rename a clip that was sent when it has ended."
 RENAMED = "Renamed."
 HEARS_PART = "The model will hear {start:.2f} to {stop:.2f} s of it: {seconds:.2f} s."
 HEARS_WHOLE = "The model will hear the whole clip: {seconds:.2f} s."

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from chat_app import meter, strings
+from chat_app import meter, orders_card, strings
 from chat_app.panes import Panes
 from chat_app.session import Box, Exchange, Session
 from chat_app.waveform import badge
@@ -36,12 +36,14 @@ class View:
         chats: The chat of each pane.
         status: HTML of the status line.
         box: New content of the input box; None leaves what a person is typing.
+        working: Whether Stop ends something, though no answer is running.
     """
 
     panes: Panes
     chats: tuple[tuple[Message, ...], ...]
     status: str
     box: Box | None = None
+    working: bool = False
 
 
 def messages(session: Session, named: bool = False) -> tuple[Message, ...]:
@@ -67,7 +69,7 @@ def exchange_messages(exchange: Exchange, earlier: Sequence[Clip], named: bool =
     bubbles = [Message("user", (Card(question),)), *map(_notice, exchange.left_out)]
     if exchange.ending == "answering":
         return (*bubbles, Message("assistant", (inert(exchange.words) or Card('<span class="es-waiting"></span>'),)))
-    card = meter.card(exchange.summary, (*earlier, *exchange.clips))
+    card = meter.card(exchange.summary, (*earlier, *exchange.clips)) + orders_card.card(exchange.ordered)
     footer = Card(f'<p class="es-cost">{escape(cost(exchange, named))}</p>')
     silence = strings.NO_WORDS if exchange.ending in {"stop", "length"} else ""
     answer = inert(exchange.words) if exchange.words.strip() else Card(f"<p>{silence}</p>")

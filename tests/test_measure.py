@@ -141,6 +141,13 @@ def test_of_two_tones_the_higher_counts_from_a_hundredth_of_the_energy(rate_hz: 
     assert measure(low + 0.05 * high, rate_hz).bandwidth_hz == pytest.approx(500.0, abs=30.0)
 
 
+def test_the_highest_frequency_counts_once() -> None:
+    """It has no negative twin: seven thousandths of the energy there are not fourteen."""
+    low, times = sine(500.0, 2.0, level=1.0), np.arange(2 * SAMPLING_RATE_HZ)
+    highest = (np.sqrt(0.5 * 0.007) * (-1.0) ** times).astype(np.float32)
+    assert measure((low + highest) / 2).bandwidth_hz == pytest.approx(500.0, abs=1.0)
+
+
 @pytest.mark.parametrize("edge_hz", [500.0, 1_800.0, 4_000.0, 7_000.0])
 def test_filtered_noise_is_as_wide_as_its_filter(edge_hz: float) -> None:
     filtered = scipy.signal.butter(8, edge_hz, output="sos", fs=SAMPLING_RATE_HZ)

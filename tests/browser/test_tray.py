@@ -169,6 +169,22 @@ def test_a_sent_clip_keeps_its_place_and_sound_and_may_be_named(page: Page, engi
     expect(names(page)).to_have_text(["dog_bark.flac"])
 
 
+def test_a_sent_clip_is_not_named_while_every_order_is_asked(page: Page, engine: FakeEngine, example: Path) -> None:
+    dropped(page, example, "dog_bark", "cat_meow")
+    ask(page, "Which is louder?")
+    ended(page, 1)
+    opened(page, 1)
+    engine.delay_seconds = 0.2
+    page.click("#orders")
+    expect(page.locator("#box .stop-button")).to_be_visible()
+    rename(page, "puss")
+    expect(page.locator("#clip-note")).to_have_text(strings.RENAME_LATER)
+    page.locator("#box .stop-button").click()
+    expect(page.locator("#box .submit-button")).to_be_visible()
+    rename(page, "puss")
+    expect(names(page)).to_have_text(["dog_bark.flac", "puss"])
+
+
 def test_the_next_clips_are_prepared_while_an_answer_runs(page: Page, engine: FakeEngine, example: Path) -> None:
     dropped(page, example, "dog_bark")
     engine.delay_seconds = 0.25
