@@ -11,7 +11,8 @@ from chat_app.dropping import Dropping
 from chat_app.form import Form
 from chat_app.panes import Panes
 from chat_app.session import Attachment, Box, Exchange, Session
-from chat_app.view import Tray, View
+from chat_app.tray import Tray, tray
+from chat_app.view import View
 from core.engine import Engine
 from core.errors import LalmError
 from core.types import Effect, Settings
@@ -31,6 +32,7 @@ class Handlers:
         clock: Seconds, for the pace of updates.
         stopping: Tabs whose running answers are to end at their next token. The answer itself ends, and nobody else
             writes the panes: Gradio's own way to cancel lets a late update overtake what Stop has shown.
+        writing: Tabs whose panes somebody writes who answers, so that nothing else may.
     """
 
     engines: tuple[Engine, ...]
@@ -38,10 +40,12 @@ class Handlers:
     dropping: Dropping
     clock: Callable[[], float] = time.monotonic
     stopping: set[str] = field(default_factory=set)
+    writing: set[str] = field(default_factory=set)
 
-    def tray(self, panes: Panes, attachments: Sequence[Attachment]) -> Tray:
-        """The tray for the conversation's clips and those in the input box."""
-        return view.tray(panes.first, attachments, self.engines[0].info.window_seconds)
+    def tray(self, panes: Panes, attachments: Sequence[Attachment], opened: int | None = None) -> Tray:
+        """The tray for the conversation's clips and those in the input box, that of the panel marked as open."""
+        info = self.engines[0].info
+        return tray(panes.first, attachments, info.window_seconds, info.max_clips, opened)
 
     def attach(self, panes: Panes, attachments: Sequence[Attachment], files: Sequence[str]) -> tuple[Attachment, ...]:
         """The attachments for the files in the input box; `attachments` are those there were."""

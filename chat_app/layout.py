@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from chat_app import api, meter, side, strings, view
+from chat_app import api, clip_actions, clip_panel, meter, side, strings, view
 from chat_app.asking import asker
 from chat_app.dropping import Dropping
 from chat_app.form import Forms
@@ -17,6 +17,7 @@ from chat_app.panes import MOST_PANES, Panes
 from chat_app.session import Attachment, Box, Session
 from chat_app.side import Side, kinds
 from chat_app.sidebar import html, sidebar, start
+from chat_app.tray import tray as empty_tray
 from chat_app.view import View
 from chat_app.zerogpu import lent
 from core.audio import Limits
@@ -25,7 +26,7 @@ from core.texts import example_conversations
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE / "examples"
-STYLES = ("page.css", "tray.css", "meter.css")
+STYLES = ("page.css", "tray.css", "clip.css", "meter.css")
 MAX_FILE_SIZE = "200mb"
 CACHE_SECONDS = (3_600, 86_400)
 """Uploaded files are looked at every hour and go after a day."""
@@ -78,8 +79,9 @@ def build(*engines: Engine) -> gr.Blocks:
         html(f'<header class="es-header"><h1>{strings.TITLE}</h1><p>{tagline}</p></header>')
         with gr.Row(elem_id="panes"):
             columns, heads, closes, chats = zip(*map(_pane, range(MOST_PANES)), strict=True)
-        tray = html(view.tray(Session()).html, js_on_load=(HERE / "player.js").read_text("utf-8"), elem_id="tray")
+        tray = html(empty_tray(Session()).html, js_on_load=(HERE / "tray.js").read_text("utf-8"), elem_id="tray")
         html(meter.tools(), js_on_load=(HERE / "meter.js").read_text("utf-8"), elem_classes="es-tools")
+        clip = clip_panel.panel()
         # No `file_types`: a file that is no sound is to be refused by a sentence that names it, and only it.
         box = gr.MultimodalTextbox(
             file_count="multiple",
@@ -114,7 +116,7 @@ def build(*engines: Engine) -> gr.Blocks:
             status=status,
             buttons=(retry, edit, undo, clear, matter, in_orders),
         )
-        _wire(page)
+        _wire(page, clip)
         side.wire(page, Side(columns, heads, closes[1:], add, chosen))
         api.wire(handlers)
     assert isinstance(demo, gr.Blocks)
@@ -150,7 +152,7 @@ def _pane(place: int) -> tuple[gr.Column, gr.HTML, gr.Button, gr.Chatbot]:
     return column, head, close, chat
 
 
-def _wire(page: Page) -> None:
+def _wire(page: Page, clip: clip_panel.Panel) -> None:
     """Asking, taking back, and the tray."""
     handlers, examples = page.handlers, example_conversations()
     retry, edit, undo, clear, matter, in_orders = page.buttons
@@ -164,26 +166,20 @@ def _wire(page: Page) -> None:
     ) -> Iterator[list[Any]]:
         forms, together = forms_now(asked)
         box = box_of(handlers, panes, attachments, content)
-        yield from page.stream(handlers.send(tab(request), panes, box, forms.each, together))
+        yield from page.stream(tab(request), handlers.send(tab(request), panes, box, forms.each, together))
 
     def ask_again(request: gr.Request, panes: Panes, *asked: Any) -> Iterator[list[Any]]:
         forms, together = forms_now(asked)
-        yield from page.stream(handlers.retry(tab(request), panes, forms.each, together))
+        yield from page.stream(tab(request), handlers.retry(tab(request), panes, forms.each, together))
 
     def did_it_matter(request: gr.Request, panes: Panes) -> Iterator[list[Any]]:
-        yield from page.stream(page.probes.matter(tab(request), panes))
+        yield from page.stream(tab(request), page.probes.matter(tab(request), panes))
 
     def ask_in_every_order(request: gr.Request, panes: Panes) -> Iterator[list[Any]]:
-        yield from page.stream(page.probes.in_every_order(tab(request), panes))
+        yield from page.stream(tab(request), page.probes.in_every_order(tab(request), panes))
 
     def stop(request: gr.Request) -> None:
         handlers.stop(tab(request))
-
-    def refresh(panes: Panes, attachments: tuple[Attachment, ...], content: dict[str, Any]) -> list[Any]:
-        attached = box_of(handlers, panes, attachments, content).attachments
-        seen = handlers.tray(panes, attached)
-        weights = [gr.update(visible=index < seen.clips) for index in range(len(page.sidebar.weights))]
-        return [attached, seen.html, *weights]
 
     def begin(selected: gr.EventData) -> dict[str, Any]:
         example = examples[selected.index]
@@ -201,7 +197,8 @@ def _wire(page: Page) -> None:
     matter.click(did_it_matter, page.panes, page.shown, api_visibility="private", **ANSWERING)
     in_orders.click(ask_in_every_order, page.panes, page.shown, api_visibility="private", **ANSWERING)
     page.box.stop(stop, **QUIET)
-    trayed = (boxed, [page.attachments, page.tray, *page.sidebar.weights])
+    refresh, box_now, tray_now = clip_actions.wire(page, clip)
+    trayed = (box_now, tray_now)
     page.box.change(refresh, *trayed, **QUIET)
     for action in (
         edit.click(with_box(handlers.edit), boxed, page.shown, **QUIET),

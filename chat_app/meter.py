@@ -3,8 +3,6 @@
 import json
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
-from urllib.parse import quote
 
 from chat_app import strings
 from chat_app.basis import basis
@@ -47,11 +45,6 @@ def card(trace: Trace | None, clips: Sequence[Clip], addresses: Sequence[str] | 
         f'<p class="es-caveat">{strings.CAVEAT}{" " + strings.CAVEAT_BOOST if summary.boosted else ""}</p>'
         f"{_help_button() if addresses is not None else ''}</section>"
     )
-
-
-def address(path: str) -> str:
-    """Where the page serves a file, escaped. Only files that Gradio keeps in its upload folder are served there."""
-    return escape("gradio_api/file=" + quote(Path(path).as_posix()))
 
 
 def tools() -> str:

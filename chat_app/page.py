@@ -82,13 +82,22 @@ class Page:
         ready = [gr.update(interactive=on) if buttons else gr.skip() for on in interactive]
         return [shown.panes, *chats, *unused, shown.status, box, attached, *ready]
 
-    def stream(self, views: Iterator[View]) -> Iterator[list[Any]]:
-        """Updates for the page; what does not change within an answer is sent at its beginning and end only."""
+    def stream(self, tab: str, views: Iterator[View]) -> Iterator[list[Any]]:
+        """Updates for the page; what does not change within an answer is sent at its beginning and end only.
+
+        Args:
+            tab: Where they are shown; until they end, `Handlers.writing` has it.
+            views: What is shown.
+        """
         answering: bool | None = None
-        for shown in views:
-            now = shown.panes.answering
-            yield self.render(shown, buttons=answering != now)
-            answering = now
+        self.handlers.writing.add(tab)
+        try:
+            for shown in views:
+                now = shown.panes.answering
+                yield self.render(shown, buttons=answering != now)
+                answering = now
+        finally:
+            self.handlers.writing.discard(tab)
 
 
 def forms_now(asked: Sequence[Any]) -> tuple[Forms, bool]:

@@ -16,16 +16,22 @@ class Attachment:
     """A file a person dropped.
 
     Attributes:
-        path: Where it was uploaded to.
+        path: Where it was uploaded to; by this the input box knows it.
         label: The name a person knows it by. Hostile text.
-        clip: What was read from it, or None where it is no usable sound.
+        clip: What the model will hear of it, or None where it is no usable sound.
         problem: The sentence that says why not, or empty.
+        whole: All of the sound, where `clip` is only a part of it.
+        start_seconds: Where in `whole` that part begins.
+        played: A file that sounds like that part.
     """
 
     path: str
     label: str
     clip: Clip | None = None
     problem: str = ""
+    whole: Clip | None = None
+    start_seconds: float = 0.0
+    played: str = ""
 
     @property
     def sound(self) -> Clip:

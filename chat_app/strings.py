@@ -19,8 +19,6 @@ GROUP_LEFT_OUT = "Clips {name} are not asked about: {problem}"
 BOX_LABEL = "Question"
 BOX_PLACEHOLDER = "Ask about your clips"
 EMPTY_TRAY = "Drop sound files into the box below, or record some. Each gets a letter to ask by."
-NOT_SENT = "not sent yet"
-IN_PARTS = "heard in parts of up to {window_seconds:.0f} s"
 NO_QUESTION = "Type a question about the clips, then send."
 NOTHING_TO_SEND = "Type a question, or drop a sound and ask about it."
 FOREIGN_FILE = "This file was not uploaded here: drop it again."
@@ -55,7 +53,6 @@ WITH_FACTS = "measured facts of each clip given"
 
 # Buttons
 RETRY, EDIT, UNDO, CLEAR = "Retry", "Edit", "Undo", "Clear"
-PLAY = "Play clip {letter}, {name}"
 
 # Side by side
 NO_BOOST = "no boost"
@@ -260,6 +257,61 @@ METER_HELP = (
         "model may have something to say.",
     ),
 )
+
+
+# Clips
+NOT_SENT = "not sent yet"
+IN_PARTS = "heard in parts of up to {window_seconds:.0f} s"
+TRIMMED = "{start:.2f} to {stop:.2f} s of it"
+CLIP_TRAY, UNUSABLE = "Clips", "Files that cannot be used"
+CLIP_COUNT = "{clips} of {most} clips, {seconds:.1f} s"
+CLIPS_TOO_MANY = "remove {over} before you ask"
+NO_LETTER_FREE = "no letter is free"
+ONE_LETTER_FREE = "letter {first} is free"
+LETTERS_FREE = "letters {first} to {last} are free"
+ASK_HINT = "A letter puts its clip into the question, one of an earlier question too."
+CLIP_WORDS = "clip {letter}"
+PLAY = "Play clip {letter}, {name}"
+POSITION = "Position in clip {letter}, {name}"
+MENTION = "Put “clip {letter}” into the question"
+OPEN_CLIP = "Clip {letter}, {name}: name, place, part, measures"
+OPEN_CLIP_SHORT = "Name, place, part, measures"
+TAKE_AWAY = "Remove clip {letter}, {name}"
+TAKE_AWAY_BAD = "Remove {name}"
+NOT_PLAYED = "This browser cannot play the file; the model hears it."
+CLIP_PANEL = "Clip"
+CLIP_NAME = "Name"
+RENAME = "Rename"
+EARLIER, LATER, REMOVE, CLOSE_CLIP = "Move earlier", "Move later", "Remove", "Close"
+TRIM_START, TRIM_STOP = "Start, in seconds", "End, in seconds"
+TRIM, WHOLE_AGAIN = "Let the model hear this part", "Whole clip again"
+SENT_CLIP = (
+    "Clip {letter} was sent: it keeps its letter, place and sound, because answers speak of them. Its name may change."
+)
+WAITING_CLIP = "Clip {letter} is not sent yet."
+RENAME_LATER = "An answer is being written: rename a clip that was sent when it has ended."
+RENAMED = "Renamed."
+HEARS_PART = "The model will hear {start:.2f} to {stop:.2f} s of it: {seconds:.2f} s."
+HEARS_WHOLE = "The model will hear the whole clip: {seconds:.2f} s."
+IS_AT = "Now clip {letter}."
+SPECTROGRAM = "Spectrogram"
+SPECTROGRAM_OF = (
+    "Spectrogram of clip {letter}, {name}: {seconds:.1f} seconds along, 20 to 8000 Hz upwards, "
+    "brighter is louder; loudest near {loudest_hz:.0f} Hz at {loudest_seconds:.1f} s."
+)
+SPECTROGRAM_LEGEND = "dB, relative to the loudest"
+HZ_AXIS = "Hz"
+MEASURED = {
+    "seconds": ("Length", "{:.2f} s"),
+    "level_lufs": ("Loudness", "{:.1f} LUFS"),
+    "peak_dbfs": ("Peak", "{:.1f} dBFS"),
+    "pitch_hz": ("Pitch", "{:.0f} Hz"),
+    "silence_percent": ("Silence", "{:.0f} %"),
+    "bandwidth_hz": ("Bandwidth, 99 % of the energy", "up to {:.0f} Hz"),
+    "source_hz": ("Sampling rate of the file", "{:.0f} Hz"),
+}
+NO_PITCH = "none that is steady"
+NO_ENERGY = "no energy"
 
 
 def listening(clips: int) -> str:

@@ -1,19 +1,15 @@
-"""A session as it is to be seen: chat messages, tray and status line. Knows HTML but no Gradio."""
+"""A session as it is to be seen: chat messages and status line. Knows HTML but no Gradio."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
 from chat_app import effect, meter, orders_card, strings
 from chat_app.panes import Panes
-from chat_app.session import Attachment, Box, Exchange, Session
-from chat_app.waveform import badge, waveform
-from core.audio import level_envelope
+from chat_app.session import Box, Exchange, Session
+from chat_app.waveform import address, badge
 from core.engine import EngineInfo
 from core.types import Role, Settings, Stats, letter
-
-ENVELOPE_BINS = 48
 
 
 @dataclass(frozen=True)
@@ -29,19 +25,6 @@ class Message:
 
     role: Role
     content: tuple[str | Card, ...]
-
-
-@dataclass(frozen=True)
-class Tray:
-    """The clips of the conversation and those about to be sent.
-
-    Attributes:
-        html: How they look.
-        clips: How many have a letter.
-    """
-
-    html: str
-    clips: int
 
 
 @dataclass(frozen=True)
@@ -86,7 +69,7 @@ def exchange_messages(exchange: Exchange, earlier: Sequence[Attachment], named: 
         return (*bubbles, Message("assistant", (inert(exchange.words) or Card('<span class="es-waiting"></span>'),)))
     attached = (*earlier, *exchange.attached)
     clips = [attachment.sound for attachment in attached]
-    card = meter.card(exchange.trace, clips, [meter.address(attachment.path) for attachment in attached])
+    card = meter.card(exchange.trace, clips, [address(attachment) for attachment in attached])
     footer = Card(f'<p class="es-cost">{escape(cost(exchange, named))}</p>')
     silence = strings.NO_WORDS if exchange.ending in {"stop", "length"} else ""
     answer = inert(exchange.words) if exchange.words.strip() else Card(f"<p>{silence}</p>")
@@ -146,42 +129,4 @@ def status(info: EngineInfo, phase: str) -> str:
     return (
         f'<div class="es-status"><span class="es-model" title="{escape(model)}">{escape(model)}</span>'
         f'<span role="status" class="es-phase">{escape(phase)}</span></div>'
-    )
-
-
-def tray(session: Session, attachments: Sequence[Attachment] = (), window_seconds: float = math.inf) -> Tray:
-    """The tray: clips of the conversation first, then those about to be sent, the unusable ones with their sentence.
-
-    A clip longer than `window_seconds` is said to be heard in parts.
-    """
-    items, index = [], 0
-    for attachment in session.attached:
-        items.append(_tray_item(index, attachment, window_seconds, waiting=False))
-        index += 1
-    for attachment in attachments:
-        if attachment.clip is None:
-            problem = escape(attachment.problem)
-            items.append(f'<li class="es-clip es-bad"><span class="es-badge">!</span><span>{problem}</span></li>')
-        else:
-            items.append(_tray_item(index, attachment, window_seconds, waiting=True))
-            index += 1
-    if not items:
-        return Tray(f'<p class="es-tray-empty">{strings.EMPTY_TRAY}</p>', 0)
-    return Tray(f'<ul class="es-tray">{"".join(items)}</ul>', index)
-
-
-def _tray_item(index: int, attachment: Attachment, window_seconds: float, *, waiting: bool) -> str:
-    clip = attachment.sound
-    name, label = letter(index), escape(attachment.label)
-    mark = f'<span class="es-new">{strings.NOT_SENT}</span>' if waiting else ""
-    if clip.seconds > window_seconds:
-        parts = strings.IN_PARTS.format(window_seconds=window_seconds)
-        mark += f'<span class="es-parts">{parts}</span>'
-    return (
-        f'<li class="es-clip{" es-pending" if waiting else ""}">{badge(index, name)}'
-        f'<button type="button" class="es-play" aria-label="{strings.PLAY.format(letter=name, name=label)}"></button>'
-        f'<div class="es-about"><span class="es-name" title="{label}">{label}</span>{mark}</div>'
-        f'<span class="es-seconds">{clip.seconds:.1f} s</span>'
-        f'<div class="es-seek" aria-hidden="true">{waveform(level_envelope(clip, ENVELOPE_BINS))}<i></i></div>'
-        f'<audio preload="none" src="{meter.address(attachment.path)}"></audio></li>'
     )

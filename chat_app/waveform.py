@@ -1,7 +1,12 @@
-"""Small drawings of one clip: its waveform, and a strip of heat along it. Strings in, SVG out."""
+"""What one clip looks like and where it is served: its letter, its waveform, a strip of heat along it."""
 
 from collections.abc import Sequence
+from html import escape
 from itertools import pairwise
+from pathlib import Path
+from urllib.parse import quote
+
+from chat_app.session import Attachment
 
 WIDTH = 240
 HEIGHT = 32
@@ -24,6 +29,11 @@ _CIVIDIS = (
     (0xE4, 0xCF, 0x5B),
     (0xFF, 0xEA, 0x46),
 )
+
+
+def address(attachment: Attachment) -> str:
+    """Where the page serves what the model hears of a clip, escaped. Only what lies in the upload folder is served."""
+    return escape("gradio_api/file=" + quote(Path(attachment.played or attachment.path).as_posix()))
 
 
 def badge_colours(index: int) -> tuple[str, str]:
