@@ -12,7 +12,7 @@ from chat_app.form import Form
 from chat_app.panes import Panes
 from chat_app.session import Attachment, Box, Exchange, Session
 from chat_app.tray import Tray, tray
-from chat_app.view import View
+from chat_app.view import Message, View
 from core.engine import Engine
 from core.errors import LalmError
 from core.types import Effect, Settings
@@ -136,15 +136,19 @@ class Handlers:
         return View(panes, chats, view.status(self.engines[0].info, phase))
 
     def running(self, panes: Panes) -> Callable[[Panes, str], View]:
-        """Shows panes of which the last exchanges change; what was said before them is drawn once, here."""
+        """Shows panes of which the last exchanges change; what does not change is drawn once."""
         before = [Session(session.exchanges[:-1]) for session in panes.sessions]
         past = [(view.messages(session, self._many), session.attached) for session in before]
+        drawn: dict[int, tuple[Exchange, tuple[Message, ...]]] = {}
+
+        def chat(place: int, last: Exchange) -> tuple[Message, ...]:
+            messages, attached = past[place]
+            if place not in drawn or drawn[place][0] is not last:
+                drawn[place] = last, view.exchange_messages(last, attached, self._many)
+            return (*messages, *drawn[place][1])
 
         def shown(now: Panes, phase: str) -> View:
-            chats = tuple(
-                (*messages, *view.exchange_messages(session.exchanges[-1], attached, self._many))
-                for (messages, attached), session in zip(past, now.sessions, strict=True)
-            )
+            chats = tuple(chat(place, session.exchanges[-1]) for place, session in enumerate(now.sessions))
             return View(now, chats, view.status(self.engines[0].info, phase))
 
         return shown
@@ -201,9 +205,9 @@ class Handlers:
                 if tab in self.stopping:
                     sessions = [session.ended("stopped") if session.answering else session for session in sessions]
                     break
-                session = sessions[place]
-                written = session.answering and session.exchanges[-1].words
-                if written and self.clock() - shown_seconds >= UPDATE_SECONDS:
+                going_on = any(session.answering for session in sessions)
+                words = sessions[place].exchanges[-1].words
+                if going_on and words and self.clock() - shown_seconds >= UPDATE_SECONDS:
                     yield running(strings.ANSWERING)
                     shown_seconds = self.clock()
         yield self._ended(panes.now(tuple(sessions)), box)

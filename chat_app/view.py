@@ -6,7 +6,7 @@ from html import escape
 
 from chat_app import effect, meter, orders_card, strings
 from chat_app.panes import Panes
-from chat_app.session import Box, Exchange, Session
+from chat_app.session import Attachment, Box, Exchange, Session
 from chat_app.waveform import address, badge
 from core.engine import EngineInfo
 from core.types import Role, Settings, Stats, letter

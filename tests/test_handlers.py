@@ -92,6 +92,17 @@ def test_cards_of_earlier_answers_are_drawn_once_before_and_once_after(
     assert all(view.chats[0][place] is first.chats[0][place] for view in during for place in range(earlier))
 
 
+def test_the_card_of_a_pane_that_has_ended_is_drawn_once_while_another_answers(
+    handlers: Handlers, box: Box, monkeypatch
+) -> None:
+    drawn, card = [], meter.card
+    monkeypatch.setattr(meter, "card", lambda *given: (drawn.append(given[0]), card(*given))[1])
+    views = list(handlers.send(TAB, Panes().beside(0), box, [form(), form(max_tokens=5)], together=True))
+    assert sum(not view.panes.sessions[1].answering for view in views) > 10
+    first, second = (exchanges(views[-1], pane)[0].trace for pane in (0, 1))
+    assert drawn == [second, first, second], "while the other goes on, and both at the end"
+
+
 def test_updates_wait_for_the_clock(engine: FakeEngine, tmp_path: Path, box: Box) -> None:
     handlers = handling(tmp_path, engine, clock=lambda: 0.0)
     views = list(handlers.send(TAB, Panes(), box, [form()]))
