@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from chat_app import side, strings, view
+from chat_app import keep, side, strings, view
 from chat_app.asking import asker
 from chat_app.dropping import Dropping
 from chat_app.every_order import ask_in_every_order
@@ -15,8 +15,9 @@ from chat_app.form import Forms
 from chat_app.handlers import Handlers
 from chat_app.page import ANSWERING, QUIET, Page, box_of, forms_now, tab
 from chat_app.panes import MOST_PANES, Panes
+from chat_app.restore import fitting
 from chat_app.session import Attachment, Box, Session
-from chat_app.side import Side, kinds
+from chat_app.side import Side, kinds, laid_out, layout
 from chat_app.sidebar import html, sidebar, start
 from chat_app.view import View
 from core.audio import Limits
@@ -25,7 +26,7 @@ from core.texts import example_conversations
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE / "examples"
-STYLES = ("page.css", "tray.css", "meter.css")
+STYLES = ("page.css", "tray.css", "meter.css", "keep.css")
 MAX_FILE_SIZE = "200mb"
 CACHE_SECONDS = (3_600, 86_400)
 """Uploaded files are looked at every hour and go after a day."""
@@ -74,6 +75,7 @@ def build(*engines: Engine) -> gr.Blocks:
             with gr.Accordion(strings.SIDE_BY_SIDE, open=True):
                 add = gr.Dropdown(kinds(infos), value=None, label=strings.ADD_PANE, elem_id="add-pane")
                 together = gr.Checkbox(False, label=strings.TOGETHER, visible=False, elem_id="together", container=True)
+            kept = keep.keep()
         tagline = strings.TAGLINE if any(info.attention for info in infos) else strings.TAGLINE_WITHOUT_METER
         html(f'<header class="es-header"><h1>{strings.TITLE}</h1><p>{tagline}</p></header>')
         with gr.Row(elem_id="panes"):
@@ -112,8 +114,9 @@ def build(*engines: Engine) -> gr.Blocks:
             status=status,
             buttons=(retry, edit, undo, clear, in_every_order),
         )
-        _wire(page)
-        side.wire(page, Side(columns, heads, closes[1:], add, chosen))
+        beside = Side(columns, heads, closes[1:], add, chosen)
+        _wire(page, beside, kept)
+        side.wire(page, beside)
     assert isinstance(demo, gr.Blocks)
     return demo
 
@@ -147,7 +150,7 @@ def _pane(place: int) -> tuple[gr.Column, gr.HTML, gr.Button, gr.Chatbot]:
     return column, head, close, chat
 
 
-def _wire(page: Page) -> None:
+def _wire(page: Page, beside: Side, kept: keep.Keep) -> None:
     """Asking, taking back, and the tray."""
     handlers, examples = page.handlers, example_conversations()
     retry, edit, undo, clear, in_every_order = page.buttons
@@ -183,6 +186,10 @@ def _wire(page: Page) -> None:
         example = examples[selected.index]
         return {"text": example.question, "files": [str(EXAMPLES / name) for name in example.files]}
 
+    def take_back(panes: Panes, attachments: tuple[Attachment, ...], content: dict[str, Any], *asked: Any) -> list[Any]:
+        shown = handlers.undo(panes, box_of(handlers, panes, attachments, content))
+        return layout(page, shown, fitting(forms_now(asked)[0], shown.panes.sessions, page.sidebar.infos))
+
     boxed = [page.panes, page.attachments, page.box]
 
     def with_box(action: Callable[[Panes, Box], View]) -> Callable[..., list[Any]]:
@@ -198,8 +205,9 @@ def _wire(page: Page) -> None:
     page.box.change(refresh, *trayed, **QUIET)
     for action in (
         edit.click(with_box(handlers.edit), boxed, page.shown, **QUIET),
-        undo.click(with_box(handlers.undo), boxed, page.shown, **QUIET),
+        undo.click(take_back, [*boxed, *page.asked], laid_out(page, beside), **QUIET),
         clear.click(lambda panes: page.render(handlers.clear(panes)), page.panes, page.shown, **QUIET),
+        keep.wire(page, beside, kept, handlers.dropping.uploads),
     ):
         action.then(refresh, *trayed, **QUIET)
     page.chats[0].example_select(begin, None, page.box, **QUIET)
