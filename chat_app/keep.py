@@ -55,8 +55,8 @@ class Keep:
 
 
 def keep() -> Keep:
-    """The buttons, among the settings."""
-    with gr.Accordion(strings.KEEP, open=True, elem_id="keep"):
+    """The buttons, above the settings."""
+    with gr.Accordion(strings.KEEP, open=False, elem_id="keep"):
         return Keep(
             save=gr.Button(strings.SAVE_CONVERSATION, size="sm", elem_id="save-conversation"),
             report=gr.Button(strings.SAVE_REPORT, size="sm", elem_id="save-report"),

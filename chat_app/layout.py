@@ -70,12 +70,12 @@ def build(*engines: Engine) -> gr.Blocks:
     with gr.Blocks(title=strings.TITLE, analytics_enabled=False, delete_cache=CACHE_SECONDS, fill_height=True) as demo:
         with gr.Sidebar(label=strings.SETTINGS, open=False, width=330, elem_id="settings"):
             html(f'<h2 class="es-heading">{strings.SETTINGS}</h2>')
+            kept = keep.keep()
             chosen = gr.Radio([(strings.PANE.format(number=1), 0)], value=0, label=strings.PANE_SETTINGS, visible=False)
             settings = sidebar(infos)
             with gr.Accordion(strings.SIDE_BY_SIDE, open=True):
                 add = gr.Dropdown(kinds(infos), value=None, label=strings.ADD_PANE, elem_id="add-pane")
                 together = gr.Checkbox(False, label=strings.TOGETHER, visible=False, elem_id="together", container=True)
-            kept = keep.keep()
         tagline = strings.TAGLINE if any(info.attention for info in infos) else strings.TAGLINE_WITHOUT_METER
         html(f'<header class="es-header"><h1>{strings.TITLE}</h1><p>{tagline}</p></header>')
         with gr.Row(elem_id="panes"):

@@ -176,7 +176,7 @@ def percent(share: float) -> str:
 
 
 # Keep
-KEEP = "Keep"
+KEEP = "Save and open"
 SAVE_CONVERSATION = "Save conversation (zip)"
 SAVE_REPORT = "Save report (HTML)"
 OPEN_CONVERSATION = "Open a saved conversation"
