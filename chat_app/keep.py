@@ -1,6 +1,6 @@
 """Keep it: a conversation is saved as a file, as a report, and opened again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -77,15 +77,17 @@ def wire(page: Page, side: Side, parts: Keep, uploads: Path) -> Any:
     infos = page.sidebar.infos
     outputs = [*laid_out(page, side), parts.said]
 
-    def save(kind: str, panes: Panes) -> tuple[str | None, str]:
+    def save(kind: str, panes: Panes) -> Iterator[tuple[Any, str]]:
+        yield gr.skip(), _said(strings.SAVING)
         name = f"earshot-{datetime.now():%Y-%m-%d-%H%M%S}.{kind}"
         try:
             # Under a name that nobody can guess: whoever knows an upload's address can fetch it.
             path = uploads / token_hex(16) / name
             write(path, _content(panes, partial(SAVED_AS[kind], infos=infos)))
         except ConversationError as error:
-            return None, _said(str(error), problem=True)
-        return str(path), _said(strings.SAVED.format(name=name))
+            yield None, _said(str(error), problem=True)
+        else:
+            yield str(path), _said(strings.SAVED.format(name=name))
 
     def choose(panes: Panes, file: str) -> list[Any]:
         unchanged = [gr.skip()] * (len(outputs) - 1)
