@@ -10,7 +10,7 @@ from pathlib import Path
 
 import soundfile
 
-from chat_app import meter, strings, view
+from chat_app import meter, orders_card, strings, view
 from chat_app.session import Exchange
 from chat_app.told import in_full
 from chat_app.waveform import badge
@@ -106,6 +106,7 @@ def _answer(name: str, exchange: Exchange, clips: Sequence[Clip]) -> str:
     shown = f'<p class="es-words" dir="auto">{escape(words)}</p>' if words else ""
     problem = f'<p class="es-notice">{escape(exchange.problem)}</p>' if exchange.problem else ""
     card = meter.card(exchange.summary, clips) if exchange.words or exchange.summary else ""
+    card += orders_card.card(exchange.ordered)
     return (
         f'<article class="es-answer"><h4 class="es-setting" dir="auto">{escape(name)}</h4>{shown}{problem}{card}'
         f'<p class="es-cost">{escape(view.cost(exchange))}</p></article>'

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from chat_app import orders_card
 from chat_app.conversation_report import conversation_report, sections
 from chat_app.meter import card
 from chat_app.panes import Sessions
-from chat_app.session import Attachment, Exchange, Session
+from chat_app.session import Attachment, Exchange, Ordered, Session
 from core.fake import FakeEngine
 from core.types import Boost, Settings
 from tests.test_report import HOSTILE, Reader, tone
@@ -48,6 +49,13 @@ def test_each_question_has_the_answers_side_by_side_with_the_meters_of_the_page(
     assert "Question 1" in text and "Question 2" in text and "c.wav" in text
     assert re.findall(r'<li><span class="es-badge"[^>]*>([A-Z])', html) == ["A", "B", "C"], "letters go on"
     assert len([1 for tag, _ in read.tags if tag == "audio"]) == 3
+
+
+def test_answers_in_other_orders_are_in_it() -> None:
+    (session,) = talk("x", panes=1)
+    ordered = (Ordered((2, 0, 1), "C <b>is</b>.", "C"), Ordered((0, 1, 2), "A is.", "A"))
+    html = conversation_report((session.with_last(replace(session.exchanges[-1], ordered=ordered)),), [INFO])
+    assert orders_card.card(ordered) in html and "C &lt;b&gt;is" in html
 
 
 def test_answers_are_named_by_what_tells_them_apart() -> None:
