@@ -86,11 +86,8 @@ def pack(sessions: Sessions, infos: Sequence[EngineInfo]) -> bytes:
                 name = readings[id(exchange.trace)] = f"readings/pane{pane}_answer{answer}.safetensors"
                 members[name] = trace_bytes(exchange.trace)
     own = {Attachment: _attachment_json, Trace: lambda trace: readings[id(trace)]}
-    saved = Saved(
-        who_answered(sessions, infos),
-        tuple(Recording(digest, file) for digest, file in recordings.items()),
-        tuple(session.exchanges for session in sessions),
-    )
+    clips = tuple(Recording(digest, file) for digest, file in recordings.items())
+    saved = Saved(who_answered(sessions, infos), clips, tuple(session.exchanges for session in sessions))
     text = dumps(saved, {**own, Exchange: lambda exchange: _exchange_json(exchange, own)})
     members = {JSON: text.encode(), REPORT: conversation_report(sessions, infos).encode(), **members}
     packed = _zip(members)

@@ -109,7 +109,7 @@ def test_the_page_reports_and_shares_nothing(demo: gr.Blocks) -> None:
 
 def test_answers_share_one_place_in_the_queue(demo: gr.Blocks) -> None:
     running = [fn for fn in demo.fns.values() if fn.concurrency_id == "answer"]
-    assert len(running) == 3, "send, retry, ask in every order"
+    assert len(running) == 4, "send, retry, ask in every order, open a saved conversation"
     assert {fn.concurrency_limit for fn in running} == {1}
 
 
