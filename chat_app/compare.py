@@ -64,7 +64,8 @@ def run(path: Path, out: Path | None, load: Callable[[Sheet], Engine]) -> int:
         print(strings.INTERRUPTED, file=sys.stderr)
         return 130
     finally:
-        (folder / REPORT).write_text(report(one_line(path.stem, LINE_LENGTH), engine.info, sections), "utf-8")
+        who = view.who_answers(engine.info)
+        (folder / REPORT).write_text(report(one_line(path.stem, LINE_LENGTH), who, sections), "utf-8")
         print(folder / TABLE, folder / REPORT, sep="\n")
     return 0
 

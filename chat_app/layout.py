@@ -7,15 +7,16 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from chat_app import api, clip_actions, clip_panel, meter, side, strings, view
+from chat_app import api, clip_actions, clip_panel, keep, meter, side, strings, view
 from chat_app.asking import asker
 from chat_app.dropping import Dropping
 from chat_app.form import Forms
 from chat_app.handlers import Handlers
 from chat_app.page import ANSWERING, QUIET, Page, box_of, forms_now, tab
 from chat_app.panes import MOST_PANES, Panes
+from chat_app.restore import fitting
 from chat_app.session import Attachment, Box, Session
-from chat_app.side import Side, kinds
+from chat_app.side import Side, kinds, laid_out, layout
 from chat_app.sidebar import html, sidebar, start
 from chat_app.tray import tray as empty_tray
 from chat_app.view import View
@@ -26,7 +27,7 @@ from core.texts import example_conversations
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE / "examples"
-STYLES = ("page.css", "tray.css", "clip.css", "meter.css")
+STYLES = ("page.css", "tray.css", "clip.css", "meter.css", "keep.css")
 MAX_FILE_SIZE = "200mb"
 CACHE_SECONDS = (3_600, 86_400)
 """Uploaded files are looked at every hour and go after a day."""
@@ -70,6 +71,7 @@ def build(*engines: Engine) -> gr.Blocks:
     with gr.Blocks(title=strings.TITLE, analytics_enabled=False, delete_cache=CACHE_SECONDS, fill_height=True) as demo:
         with gr.Sidebar(label=strings.SETTINGS, open=False, width=330, elem_id="settings"):
             html(f'<h2 class="es-heading">{strings.SETTINGS}</h2>')
+            kept = keep.keep()
             chosen = gr.Radio([(strings.PANE.format(number=1), 0)], value=0, label=strings.PANE_SETTINGS, visible=False)
             settings = sidebar(infos)
             with gr.Accordion(strings.SIDE_BY_SIDE, open=True):
@@ -116,8 +118,9 @@ def build(*engines: Engine) -> gr.Blocks:
             status=status,
             buttons=(retry, edit, undo, clear, matter, in_orders),
         )
-        _wire(page, clip)
-        side.wire(page, Side(columns, heads, closes[1:], add, chosen))
+        beside = Side(columns, heads, closes[1:], add, chosen)
+        _wire(page, clip, beside, kept)
+        side.wire(page, beside)
         api.wire(handlers)
     assert isinstance(demo, gr.Blocks)
     return demo
@@ -152,7 +155,7 @@ def _pane(place: int) -> tuple[gr.Column, gr.HTML, gr.Button, gr.Chatbot]:
     return column, head, close, chat
 
 
-def _wire(page: Page, clip: clip_panel.Panel) -> None:
+def _wire(page: Page, clip: clip_panel.Panel, beside: Side, kept: keep.Keep) -> None:
     """Asking, taking back, and the tray."""
     handlers, examples = page.handlers, example_conversations()
     retry, edit, undo, clear, matter, in_orders = page.buttons
@@ -185,6 +188,10 @@ def _wire(page: Page, clip: clip_panel.Panel) -> None:
         example = examples[selected.index]
         return {"text": example.question, "files": [str(EXAMPLES / name) for name in example.files]}
 
+    def take_back(panes: Panes, attachments: tuple[Attachment, ...], content: dict[str, Any], *asked: Any) -> list[Any]:
+        shown = handlers.undo(panes, box_of(handlers, panes, attachments, content))
+        return layout(page, shown, fitting(forms_now(asked)[0], shown.panes.sessions, page.sidebar.infos))
+
     boxed = [page.panes, page.attachments, page.box]
 
     def with_box(action: Callable[[Panes, Box], View]) -> Callable[..., list[Any]]:
@@ -202,8 +209,9 @@ def _wire(page: Page, clip: clip_panel.Panel) -> None:
     page.box.change(refresh, *trayed, **QUIET)
     for action in (
         edit.click(with_box(handlers.edit), boxed, page.shown, **QUIET),
-        undo.click(with_box(handlers.undo), boxed, page.shown, **QUIET),
+        undo.click(take_back, [*boxed, *page.asked], laid_out(page, beside), **QUIET),
         clear.click(lambda panes: page.render(handlers.clear(panes)), page.panes, page.shown, **QUIET),
+        keep.wire(page, beside, kept, handlers.dropping.uploads),
     ):
         action.then(refresh, *trayed, **QUIET)
     page.chats[0].example_select(begin, None, page.box, **QUIET)

@@ -195,6 +195,7 @@ def asked_of(chosen: Form, infos: Sequence[EngineInfo], engine: int) -> Form:
         chosen,
         engine=engine,
         method=boost.method,
+        alpha=boost.alpha,
         adapter=chosen.adapter if chosen.adapter in info.adapters else best.adapter,
     )
 

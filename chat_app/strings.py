@@ -322,3 +322,28 @@ def listening(clips: int) -> str:
 def percent(share: float) -> str:
     """A share as people write it, with a decimal where it is small."""
     return f"{share:.1%}".replace("%", " %") if share < 0.0995 else f"{share:.0%}".replace("%", " %")
+
+
+# Keep
+KEEP = "Save and open"
+SAVE_CONVERSATION = "Save conversation (zip)"
+SAVE_REPORT = "Save report (HTML)"
+OPEN_CONVERSATION = "Open a saved conversation"
+NOTHING_TO_KEEP = "There is nothing to save yet: ask something first."
+STILL_ANSWERING = "An answer is running: stop it, or wait until it has ended."
+SAVING = "Saving …"
+SAVED = "Saved as {name}."
+CANNOT_SAVE = "This conversation cannot be saved ({reason}): start a new one for what comes next."
+CANNOT_WRITE = "The file cannot be written ({reason}): make room on the disk, then try again."
+OPENED = {1: "Opened: one question. “Undo” brings back what was there."}
+OPENED_MANY = "Opened: {questions} questions. “Undo” brings back what was there."
+NAMELESS_MODEL = "A model without a name"
+OTHER_MODEL = "{missing} is not loaded here: {name} answers from now on."
+OTHER_SETTINGS = "Some of its settings are not possible here: the model's defaults stand in their place."
+QUESTION_NUMBER = "Question {number}"
+SETTINGS_NUMBER = "settings {number}"
+
+
+def opened(questions: int) -> str:
+    """What is said when a saved conversation is there again."""
+    return OPENED.get(questions, OPENED_MANY.format(questions=questions))

@@ -74,7 +74,7 @@ def test_the_page_reports_and_shares_nothing(demo: gr.Blocks) -> None:
 
 def test_answers_share_one_place_in_the_queue(demo: gr.Blocks) -> None:
     running = [fn for fn in demo.fns.values() if fn.concurrency_id == "answer"]
-    assert len(running) == 5, "send, retry, matter, in every order, and the API's ask"
+    assert len(running) == 6, "send, retry, matter, in every order, open, and the API's ask"
     assert {fn.concurrency_limit for fn in running} == {1}
 
 

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat_app import meter, strings
-from chat_app.meter import address, card
+from chat_app.meter import card
+from chat_app.session import Attachment
 from chat_app.summary import Summary
 from chat_app.trace import Trace
-from chat_app.waveform import cividis, heat, waveform
+from chat_app.waveform import address, cividis, heat, waveform
 from core import observation
 from core.types import AttentionReading, Clip, Token, letter
 
@@ -175,7 +176,9 @@ def test_the_card_names_and_numbers_every_clip_and_nothing_else_becomes_markup(
 ) -> None:
     summary = summary_of(readings)
     clips = [clip(f"{name}<b onclick='x'>${{1}}&", seconds=0.1 + index) for index in range(len(summary.clips))]
-    tree = parsed(card(trace_of(readings), clips, [address(one.label) for one in clips] if live else None))
+    tree = parsed(
+        card(trace_of(readings), clips, [address(Attachment(one.label, one.label)) for one in clips] if live else None)
+    )
     assert not any(key.startswith("on") for _, attributes in tree.elements for key in attributes)
     assert "b" not in {tag for tag, attributes in tree.elements if attributes}
     controls = {"button", "audio", "dialog"} & {tag for tag, _ in tree.elements}
