@@ -14,7 +14,7 @@ from chat_app.session import Attachment, Box, Exchange, Session
 from chat_app.view import Tray, View
 from core.engine import Engine
 from core.errors import LalmError
-from core.types import Settings
+from core.types import Settings, Token
 
 UPDATE_SECONDS = 0.15
 """Between two updates of a running answer: about six a second; more would only keep the browser busy."""
@@ -167,13 +167,13 @@ class Handlers:
         past = [view.messages(Session(session.exchanges[:-1]), self._many) for session in sessions]
         earlier = [Session(session.exchanges[:-1]).clips for session in sessions]
 
-        def running(phase: str) -> View:
+        def running(phase: str, pace: str = "") -> View:
             chats = tuple(
                 (*before, *view.exchange_messages(session.exchanges[-1], clips, self._many))
                 for before, session, clips in zip(past, sessions, earlier, strict=True)
             )
             shown = panes.now(tuple(sessions))
-            return View(shown, chats, view.status(self.engines[0].info, phase))
+            return View(shown, chats, view.status(self.engines[0].info, phase, pace))
 
         asks = tuple(
             Ask(form.engine, session.conversation, session.exchanges[-1].settings)
@@ -181,18 +181,22 @@ class Handlers:
         )
         self.stopping.discard(tab)
         yield replace(running(strings.listening(len(panes.first.attached))), box=box)
-        shown_seconds = float("-inf")
+        begun_seconds, shown_seconds = self.clock(), float("-inf")
+        first_token_seconds, tokens = 0.0, 0
         with closing(self.answers(asks, together)) as events:
             for place, event in events:
                 if isinstance(event, Problem):
                     sessions[place] = sessions[place].ended("failed", problem=event.sentence)
                 else:
                     sessions[place] = sessions[place].took(event)
+                if isinstance(event, Token):
+                    tokens += 1
+                    first_token_seconds = first_token_seconds or self.clock() - begun_seconds
                 if tab in self.stopping:
                     sessions = [session.ended("stopped") if session.answering else session for session in sessions]
                     break
                 if sessions[place].exchanges[-1].words and self.clock() - shown_seconds >= UPDATE_SECONDS:
-                    yield running(strings.ANSWERING)
+                    yield running(strings.ANSWERING, view.pace(first_token_seconds, tokens))
                     shown_seconds = self.clock()
         yield self._ended(panes.now(tuple(sessions)), box)
 

@@ -1,13 +1,14 @@
 """Components and wiring. What happens is in `handlers`, how it looks as HTML in `view` and `meter`."""
 
 from collections.abc import Callable, Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from chat_app import side, strings, view
+from chat_app import habits, kept, side, strings, view
 from chat_app.asking import asker
 from chat_app.dropping import Dropping
 from chat_app.form import Forms
@@ -24,7 +25,7 @@ from core.texts import example_conversations
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE / "examples"
-STYLES = ("page.css", "tray.css", "meter.css")
+STYLES = ("page.css", "tray.css", "meter.css", "habits.css")
 MAX_FILE_SIZE = "200mb"
 CACHE_SECONDS = (3_600, 86_400)
 """Uploaded files are looked at every hour and go after a day."""
@@ -46,6 +47,12 @@ def launch_options() -> dict[str, Any]:
             block_title_text_color_dark="*body_text_color",
             block_title_text_size="*text_sm",
             block_title_padding="0",
+            block_info_text_color="*neutral_600",
+            block_info_text_color_dark="*neutral_300",
+            body_text_color_subdued="*neutral_600",
+            body_text_color_subdued_dark="*neutral_300",
+            input_placeholder_color="*neutral_500",
+            input_placeholder_color_dark="*neutral_300",
         ),
         "css_paths": [HERE / name for name in STYLES],
         "allowed_paths": [str(EXAMPLES)],
@@ -73,8 +80,11 @@ def build(*engines: Engine) -> gr.Blocks:
             with gr.Accordion(strings.SIDE_BY_SIDE, open=True):
                 add = gr.Dropdown(kinds(infos), value=None, label=strings.ADD_PANE, elem_id="add-pane")
                 together = gr.Checkbox(False, label=strings.TOGETHER, visible=False, elem_id="together", container=True)
+            reset = gr.Button(strings.DEFAULTS, size="sm", elem_id="defaults")
         tagline = strings.TAGLINE if any(info.attention for info in infos) else strings.TAGLINE_WITHOUT_METER
-        html(f'<header class="es-header"><h1>{strings.TITLE}</h1><p>{tagline}</p></header>')
+        html(habits.header(tagline, infos), js_on_load=(HERE / "habits.js").read_text("utf-8"), elem_id="head")
+        html(habits.hint(infos), elem_id="hint")
+        html(f'<h2 class="es-hidden">{strings.CHAT_LABEL}</h2>', elem_classes="es-hidden")
         with gr.Row(elem_id="panes"):
             columns, heads, closes, chats = zip(*map(_pane, range(MOST_PANES)), strict=True)
         tray = html(view.tray(Session()).html, js_on_load=(HERE / "player.js").read_text("utf-8"), elem_id="tray")
@@ -97,6 +107,7 @@ def build(*engines: Engine) -> gr.Blocks:
             undo = gr.Button(strings.UNDO, size="sm", interactive=False, elem_id="undo")
             clear = gr.Button(strings.CLEAR, size="sm", interactive=False, elem_id="clear")
             status = html(view.status(infos[0], strings.READY), elem_id="status")
+        html(f'<p class="es-limits">{escape(habits.limits(infos[0]))}</p>', elem_id="limits")
         page = Page(
             handlers=handlers,
             panes=gr.State(Panes()),
@@ -112,6 +123,7 @@ def build(*engines: Engine) -> gr.Blocks:
         )
         _wire(page)
         side.wire(page, Side(columns, heads, closes[1:], add, chosen))
+        kept.wire(demo, page, heads, reset)
     assert isinstance(demo, gr.Blocks)
     return demo
 

@@ -150,6 +150,36 @@ NO_READINGS = "This model gives no reading of its attention, so there is no mete
 NO_CLIPS = "There is no clip in this conversation, so there is no attention on audio to show."
 
 
+# Habits
+HELP = "Help"
+HINT = "How it works"
+STEPS = (
+    "Drop sounds into the box below, or record some. They are called A, B, C … in the order you drop them.",
+    "Ask about them by letter: “How do A and B differ?”",
+    "Read the answer, and under it how much the model attended to each clip.",
+)
+STEPS_WITHOUT_METER = (*STEPS[:2], "Read the answer and ask on: the clips stay.")
+HINT_CLOSE = "Got it"
+KEYS = "Keys"
+KEY_LIST = (
+    ("Enter", "sends the question"),
+    ("Shift + Enter", "begins a new line"),
+    ("Esc", "stops the running answer"),
+    ("↑", "in an empty box: takes the last question back to edit it"),
+    ("Ctrl + K, ⌘ + K", "goes to the box"),
+)
+LIMITS = "Limits"
+LIMIT = "Up to {clips} clips in a conversation, {seconds:.0f} s each{parts}{tokens}."
+LIMIT_PARTS = ", heard {seconds:.0f} s at a time"
+LIMIT_TOKENS = ", {tokens:,} tokens in all"
+CLOSE = "Close"
+COPY, COPY_LABEL, COPIED = "Copy", "Copy the answer", "Copied"
+NOT_COPIED = "Not copied: the browser forbids it here, so select the words."
+SO_FAR = {1: "1 token so far"}
+SO_FAR_MANY = "{tokens} tokens so far"
+DEFAULTS = "Back to the defaults"
+
+
 def listening(clips: int) -> str:
     """The status while the prompt is read."""
     return LISTENING.get(clips, LISTENING_MANY.format(clips=clips))
