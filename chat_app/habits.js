@@ -8,12 +8,9 @@ document.addEventListener("keydown", (event) => {
   const { key, target } = event;
   const box = document.querySelector("#box textarea");
   const bare = !(event.ctrlKey || event.metaKey || event.altKey || event.shiftKey);
-  if (event.isComposing) {
-    // Enter ends the composing of a word (Japanese, Chinese ...); it is not meant to send.
-    if (key === "Enter" && target === box) event.stopPropagation();
-  } else if (help.open) {
-    return;
-  } else if (key === "Escape" && bare && !target.closest("[role=combobox][aria-expanded=true]")) {
+  // While a word is composed (Japanese, Chinese ...) the keys are for that; while help is open they are for the dialog.
+  if (event.isComposing || help.open) return;
+  if (key === "Escape" && bare && !target.closest("[role=combobox][aria-expanded=true]")) {
     document.querySelector("#box .stop-button")?.click();
   } else if (key === "ArrowUp" && bare && target === box && !box.value && !document.querySelector("#tray .es-pending")) {
     const edit = document.querySelector("#edit");
@@ -33,6 +30,7 @@ document.addEventListener("click", (event) => {
   else if (target === help) help.close();  // beside the dialog
   else if (target.closest(".es-hint-close")) {
     remember();
+    mend();
     document.querySelector("#box textarea").focus();
   } else if (target.closest(".es-copy")) copy(target.closest(".es-copy"));
 });
@@ -55,18 +53,21 @@ const copy = async (button) => {
 };
 
 // A browser may forbid to keep anything: then the hint comes at each visit.
-const remember = () => {
-  delete document.documentElement.dataset.esHint;
-  try { localStorage.setItem(HINT_KEY, "seen"); } catch { /* see above */ }
-};
 const remembered = () => {
   try { return localStorage.getItem(HINT_KEY); } catch { return null; }
 };
-if (!remembered()) document.documentElement.dataset.esHint = "";
+let first = !remembered();
+const remember = () => {
+  first = false;
+  try { localStorage.setItem(HINT_KEY, "seen"); } catch { /* see above */ }
+};
 
-// What Gradio leaves out of its own markup, said anew whenever it draws.
+// What Gradio leaves out of its own markup, and what it may not have drawn yet when this began.
 const mend = () => {
   const set = (found, name, value) => found && found.getAttribute(name) !== value && found.setAttribute(name, value);
+  if (first && document.querySelector("#chat .es-question")) remember(); // who asks knows how
+  const hint = document.querySelector("#hint");
+  if (hint && hint.classList.contains("es-first") !== first) hint.classList.toggle("es-first", first);
   const answering = String(Boolean(document.querySelector("#box .stop-button")));
   const settings = document.querySelector("#settings");
   const toggle = settings?.querySelector(".toggle-button");

@@ -88,14 +88,22 @@ def wire(demo: gr.Blocks, page: Page, heads: Sequence[gr.HTML], reset: gr.Button
 
     demo.load(bring_back, store, [page.forms, *sidebar.shown], **QUIET)
     reset.click(forget, page.asked, [store, page.forms, *heads, *sidebar.shown], **QUIET)
-    # What a person does, not what the page sets: not `change`. A dropdown's `input` comes three times for one choice;
-    # the reset beside a slider comes as `release` alone. The first two fields are among the choices below.
+    # What a person does, not what the page sets: not `change`. A dropdown's `input` comes three times for one choice,
+    # the reset beside a slider comes as `release` alone, and text that is put in at once may come without `input`.
+    # The first two fields are among the choices below.
     done = [
         event
         for field in sidebar.fields[2:]
-        for event in ((field.select,) if isinstance(field, gr.Dropdown) else (field.input,))  # type: ignore[attr-defined]
+        for event in (
+            [field.select]
+            if isinstance(field, gr.Dropdown)
+            else [field.input, field.release]
+            if isinstance(field, gr.Slider)
+            else [field.input, field.blur]
+            if isinstance(field, gr.Textbox)
+            else [field.input]  # type: ignore[attr-defined]
+        )
     ]
-    done += [field.release for field in sidebar.fields if isinstance(field, gr.Slider)]
     gr.on(done, keep, page.asked, store, trigger_mode="always_last", **QUIET)
     for choice in sidebar.choices:
         choice.then(keep, page.asked, store, trigger_mode="always_last", **QUIET)

@@ -107,7 +107,7 @@ def build(*engines: Engine) -> gr.Blocks:
             undo = gr.Button(strings.UNDO, size="sm", interactive=False, elem_id="undo")
             clear = gr.Button(strings.CLEAR, size="sm", interactive=False, elem_id="clear")
             status = html(view.status(infos[0], strings.READY), elem_id="status")
-        html(f'<p class="es-limits">{escape(habits.limits(infos[0]))}</p>', elem_id="limits")
+            html(f'<p class="es-limits">{escape(habits.limits(infos[0]))}</p>', elem_id="limits")
         page = Page(
             handlers=handlers,
             panes=gr.State(Panes()),

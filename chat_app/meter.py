@@ -26,10 +26,10 @@ def card(summary: Summary | None, clips: Sequence[Clip]) -> str:
         return _plain(strings.NO_CLIPS)
     assert len(summary.clips) == len(clips), "a reading names every clip of its conversation"
     return (
-        f'<section class="es-meter" role="group" aria-label="{strings.METER_LABEL}">'
+        f'<div class="es-meter" role="group" aria-label="{strings.METER_LABEL}">'
         f"{_needle(summary)}{_clip_rows(summary, clips)}{_heat_legend()}{_stack(summary.applied)}{_basis(summary)}"
         f'<p class="es-caveat">{strings.CAVEAT}{" " + strings.CAVEAT_BOOST if summary.boosted else ""}</p>'
-        "</section>"
+        "</div>"
     )
 
 
