@@ -195,6 +195,8 @@ class Handlers:
                 if tab in self.stopping:
                     sessions = [session.ended("stopped") if session.answering else session for session in sessions]
                     break
+                if not any(session.answering for session in sessions):
+                    continue  # the last update follows
                 if sessions[place].exchanges[-1].words and self.clock() - shown_seconds >= UPDATE_SECONDS:
                     yield running(strings.ANSWERING, view.pace(first_token_seconds, tokens))
                     shown_seconds = self.clock()

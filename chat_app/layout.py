@@ -55,6 +55,7 @@ def launch_options() -> dict[str, Any]:
             input_placeholder_color_dark="*neutral_300",
         ),
         "css_paths": [HERE / name for name in STYLES],
+        "head": f"<style>{(HERE / 'media.css').read_text('utf-8')}</style>",
         "allowed_paths": [str(EXAMPLES)],
         "max_file_size": MAX_FILE_SIZE,
         "footer_links": [],

@@ -12,6 +12,7 @@ from chat_app import strings
 from core.fake import FakeEngine
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.test_page import ask, attach, ended, wide
+from tests.test_contrast import ENOUGH, contrast
 
 pytestmark = [
     pytest.mark.browser,
@@ -186,6 +187,31 @@ def test_who_wants_contrast_gets_muted_words_in_full(browser: Browser, address: 
     colours = "selector => getComputedStyle(document.querySelector(selector)).color"
     page.wait_for_selector(".es-limits")
     assert page.evaluate(colours, ".es-limits") == page.evaluate(colours, ".es-phase")
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_muted_words_stand_out_wherever_they_may_stand(
+    browser: Browser, address: str, engine: FakeEngine, scheme: str
+) -> None:
+    context = browser.new_context(color_scheme=scheme)
+    page = context.new_page()
+    page.goto(address)
+    page.wait_for_selector(".es-limits")
+    # A canvas turns any notation of a colour into the bytes that are drawn.
+    drawn = """name => {
+        const probe = document.createElement("i"), pen = document.createElement("canvas").getContext("2d");
+        document.querySelector(".gradio-container .contain").append(probe);
+        probe.style.color = `var(${name})`;
+        pen.fillStyle = getComputedStyle(probe).color;
+        pen.fillRect(0, 0, 1, 1);
+        probe.remove();
+        return [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3).map(part => part / 255);
+    }"""
+    muted = page.evaluate(drawn, "--es-muted")
+    grounds = {f"--background-fill-{kind}" for kind in ("primary", "secondary")} | {"--block-background-fill"}
+    for ground in grounds:
+        assert contrast(tuple(muted), tuple(page.evaluate(drawn, ground))) >= ENOUGH, ground
     context.close()
 
 
