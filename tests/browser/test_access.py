@@ -101,7 +101,7 @@ def test_nothing_is_in_anybodys_way(shown: Page, engine: FakeEngine, example: Pa
     expect(shown.locator("#chat-2")).to_be_visible()
     shown.locator("#settings .toggle-button").click()
     ask(shown, "And which is longer?")
-    expect(shown.locator(".es-copy")).to_have_count(4)
+    expect(shown.locator(".es-copy")).to_have_count(4, timeout=PATIENCE_MS)
     check(shown)
 
 
