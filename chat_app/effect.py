@@ -32,11 +32,11 @@ def section(effect: Effect, summary: Summary | None, clips: Sequence[Clip]) -> s
         f'<span aria-hidden="true"></span><span>{strings.EFFECT_ATTENTION}</span><span>{strings.EFFECT_ALONE}</span>'
     )
     return (
-        f'<section class="es-effect" aria-label="{strings.EFFECT_LABEL}">'
+        f'<div class="es-effect" role="group" aria-label="{strings.EFFECT_LABEL}">'
         f'<div class="es-headline"><b>{nats(whole)}</b><span>{strings.EFFECT_UNIT}</span></div>'
         f"<p>{in_words(whole)}</p>"
         f'<div class="es-effects"><div class="es-heads" aria-hidden="true">{heads}</div>{rows}</div>{_words(effect)}'
-        f'<p class="es-caveat">{strings.EFFECT_CAVEAT}</p></section>'
+        f'<p class="es-caveat">{strings.EFFECT_CAVEAT}</p></div>'
     )
 
 

@@ -15,7 +15,7 @@ from chat_app.tray import Tray, tray
 from chat_app.view import Message, View
 from core.engine import Engine
 from core.errors import LalmError
-from core.types import Effect, Settings
+from core.types import Effect, Settings, Token
 
 UPDATE_SECONDS = 0.15
 """Between two updates of a running answer: about six a second; more would only keep the browser busy."""
@@ -135,7 +135,7 @@ class Handlers:
         chats = tuple(view.messages(session, self._many) for session in panes.sessions)
         return View(panes, chats, view.status(self.engines[0].info, phase))
 
-    def running(self, panes: Panes) -> Callable[[Panes, str], View]:
+    def running(self, panes: Panes) -> Callable[..., View]:
         """Shows panes of which the last exchanges change; what does not change is drawn once."""
         before = [Session(session.exchanges[:-1]) for session in panes.sessions]
         past = [(view.messages(session, self._many), session.attached) for session in before]
@@ -147,9 +147,9 @@ class Handlers:
                 drawn[place] = last, view.exchange_messages(last, attached, self._many)
             return (*messages, *drawn[place][1])
 
-        def shown(now: Panes, phase: str) -> View:
+        def shown(now: Panes, phase: str, pace: str = "") -> View:
             chats = tuple(chat(place, session.exchanges[-1]) for place, session in enumerate(now.sessions))
-            return View(now, chats, view.status(self.engines[0].info, phase))
+            return View(now, chats, view.status(self.engines[0].info, phase, pace))
 
         return shown
 
@@ -186,8 +186,8 @@ class Handlers:
         """
         sessions, show = list(panes.sessions), self.running(panes)
 
-        def running(phase: str) -> View:
-            return show(panes.now(tuple(sessions)), phase)
+        def running(phase: str, pace: str = "") -> View:
+            return show(panes.now(tuple(sessions)), phase, pace)
 
         asks = tuple(
             Ask(form.engine, session.conversation, session.exchanges[-1].settings)
@@ -195,20 +195,24 @@ class Handlers:
         )
         self.stopping.discard(tab)
         yield replace(running(strings.listening(len(panes.first.attached))), box=box)
-        shown_seconds = float("-inf")
+        begun_seconds, shown_seconds = self.clock(), float("-inf")
+        first_token_seconds, tokens = 0.0, 0
         with closing(self.answers(asks, together)) as events:
             for place, event in events:
                 if isinstance(event, Problem):
                     sessions[place] = sessions[place].ended("failed", problem=event.sentence)
                 elif not isinstance(event, Effect):
                     sessions[place] = sessions[place].took(event)
+                if isinstance(event, Token):
+                    tokens += 1
+                    first_token_seconds = first_token_seconds or self.clock() - begun_seconds
                 if tab in self.stopping:
                     sessions = [session.ended("stopped") if session.answering else session for session in sessions]
                     break
-                going_on = any(session.answering for session in sessions)
+                going_on = any(session.answering for session in sessions)  # else the last update follows
                 words = sessions[place].exchanges[-1].words
                 if going_on and words and self.clock() - shown_seconds >= UPDATE_SECONDS:
-                    yield running(strings.ANSWERING)
+                    yield running(strings.ANSWERING, view.pace(first_token_seconds, tokens))
                     shown_seconds = self.clock()
         yield self._ended(panes.now(tuple(sessions)), box)
 

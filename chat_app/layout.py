@@ -1,13 +1,14 @@
 """Components and wiring. What happens is in `handlers`, how it looks as HTML in `view` and `meter`."""
 
 from collections.abc import Callable, Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from chat_app import api, clip_actions, clip_panel, keep, meter, side, strings, view
+from chat_app import api, clip_actions, clip_panel, habits, keep, kept, meter, side, strings, view
 from chat_app.asking import asker
 from chat_app.dropping import Dropping
 from chat_app.form import Forms
@@ -27,7 +28,7 @@ from core.texts import example_conversations
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE / "examples"
-STYLES = ("page.css", "tray.css", "clip.css", "meter.css", "keep.css")
+STYLES = ("page.css", "tray.css", "clip.css", "meter.css", "keep.css", "habits.css")
 MAX_FILE_SIZE = "200mb"
 CACHE_SECONDS = (3_600, 86_400)
 """Uploaded files are looked at every hour and go after a day."""
@@ -49,8 +50,15 @@ def launch_options() -> dict[str, Any]:
             block_title_text_color_dark="*body_text_color",
             block_title_text_size="*text_sm",
             block_title_padding="0",
+            block_info_text_color="*neutral_600",
+            block_info_text_color_dark="*neutral_300",
+            body_text_color_subdued="*neutral_600",
+            body_text_color_subdued_dark="*neutral_300",
+            input_placeholder_color="*neutral_500",
+            input_placeholder_color_dark="*neutral_300",
         ),
         "css_paths": [HERE / name for name in STYLES],
+        "head": f"<style>{(HERE / 'media.css').read_text('utf-8')}</style>",
         "allowed_paths": [str(EXAMPLES)],
         "max_file_size": MAX_FILE_SIZE,
         "footer_links": [],
@@ -71,14 +79,17 @@ def build(*engines: Engine) -> gr.Blocks:
     with gr.Blocks(title=strings.TITLE, analytics_enabled=False, delete_cache=CACHE_SECONDS, fill_height=True) as demo:
         with gr.Sidebar(label=strings.SETTINGS, open=False, width=330, elem_id="settings"):
             html(f'<h2 class="es-heading">{strings.SETTINGS}</h2>')
-            kept = keep.keep()
+            keeping = keep.keep()
             chosen = gr.Radio([(strings.PANE.format(number=1), 0)], value=0, label=strings.PANE_SETTINGS, visible=False)
             settings = sidebar(infos)
             with gr.Accordion(strings.SIDE_BY_SIDE, open=True):
                 add = gr.Dropdown(kinds(infos), value=None, label=strings.ADD_PANE, elem_id="add-pane")
                 together = gr.Checkbox(False, label=strings.TOGETHER, visible=False, elem_id="together", container=True)
+            reset = gr.Button(strings.DEFAULTS, size="sm", elem_id="defaults")
         tagline = strings.TAGLINE if any(info.attention for info in infos) else strings.TAGLINE_WITHOUT_METER
-        html(f'<header class="es-header"><h1>{strings.TITLE}</h1><p>{tagline}</p></header>')
+        html(habits.header(tagline, infos), js_on_load=(HERE / "habits.js").read_text("utf-8"), elem_id="head")
+        html(habits.hint(infos), elem_id="hint")
+        html(f'<h2 class="es-hidden">{strings.CHAT_LABEL}</h2>', elem_classes="es-hidden")
         with gr.Row(elem_id="panes"):
             columns, heads, closes, chats = zip(*map(_pane, range(MOST_PANES)), strict=True)
         tray = html(empty_tray(Session()).html, js_on_load=(HERE / "tray.js").read_text("utf-8"), elem_id="tray")
@@ -105,6 +116,7 @@ def build(*engines: Engine) -> gr.Blocks:
             matter = gr.Button(strings.MATTER, size="sm", interactive=False, elem_id="matter")
             in_orders = gr.Button(strings.ASK_ORDERS, size="sm", interactive=False, elem_id="orders")
             status = html(view.status(infos[0], strings.READY), elem_id="status")
+            html(f'<p class="es-limits">{escape(habits.limits(infos[0]))}</p>', elem_id="limits")
         page = Page(
             handlers=handlers,
             panes=gr.State(Panes()),
@@ -119,8 +131,9 @@ def build(*engines: Engine) -> gr.Blocks:
             buttons=(retry, edit, undo, clear, matter, in_orders),
         )
         beside = Side(columns, heads, closes[1:], add, chosen)
-        _wire(page, clip, beside, kept)
+        _wire(page, clip, beside, keeping)
         side.wire(page, beside)
+        kept.wire(demo, page, heads, reset)
         api.wire(handlers)
     assert isinstance(demo, gr.Blocks)
     return demo
@@ -155,7 +168,7 @@ def _pane(place: int) -> tuple[gr.Column, gr.HTML, gr.Button, gr.Chatbot]:
     return column, head, close, chat
 
 
-def _wire(page: Page, clip: clip_panel.Panel, beside: Side, kept: keep.Keep) -> None:
+def _wire(page: Page, clip: clip_panel.Panel, beside: Side, keeping: keep.Keep) -> None:
     """Asking, taking back, and the tray."""
     handlers, examples = page.handlers, example_conversations()
     retry, edit, undo, clear, matter, in_orders = page.buttons
@@ -211,7 +224,7 @@ def _wire(page: Page, clip: clip_panel.Panel, beside: Side, kept: keep.Keep) -> 
         edit.click(with_box(handlers.edit), boxed, page.shown, **QUIET),
         undo.click(take_back, [*boxed, *page.asked], laid_out(page, beside), **QUIET),
         clear.click(lambda panes: page.render(handlers.clear(panes)), page.panes, page.shown, **QUIET),
-        keep.wire(page, beside, kept, handlers.dropping.uploads),
+        keep.wire(page, beside, keeping, handlers.dropping.uploads),
     ):
         action.then(refresh, *trayed, **QUIET)
     page.chats[0].example_select(begin, None, page.box, **QUIET)

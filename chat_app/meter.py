@@ -39,11 +39,11 @@ def card(trace: Trace | None, clips: Sequence[Clip], addresses: Sequence[str] | 
         rows = rows_of(trace, [clip.seconds for clip in clips], MOST_WORDS)
         words = _words(rows, boosted=bool(summary.boosted), all_words="".join(rows.words) == "".join(trace.texts))
     return (
-        f'<section class="es-meter" aria-label="{strings.METER_LABEL}">'
+        f'<div class="es-meter" role="group" aria-label="{strings.METER_LABEL}">'
         f"{_needle(summary)}{words}{_clip_rows(summary, clips, addresses)}{_heat_legend()}"
         f"{_stack(summary.applied)}{basis(summary)}"
         f'<p class="es-caveat">{strings.CAVEAT}{" " + strings.CAVEAT_BOOST if summary.boosted else ""}</p>'
-        f"{_help_button() if addresses is not None else ''}</section>"
+        f"{_help_button() if addresses is not None else ''}</div>"
     )
 
 

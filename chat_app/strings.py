@@ -29,8 +29,8 @@ LEFT_OUT = "Left out: {problem}"
 CHAT_LABEL = "Conversation"
 PLACEHOLDER = (
     '<div class="es-welcome"><h2>Compare sounds by asking</h2>'
-    "<p>Drop several clips into one message. They are called A, B, C … in the order you drop them.</p>"
-    '<p class="es-muted">Begin with an example. Its spoken clips are synthetic.</p></div>'
+    "<p>Drop several clips of your own into one message, or begin with an example.</p>"
+    '<p class="es-muted">The spoken clips of the examples are synthetic.</p></div>'
 )
 NO_WORDS = "The model ended its answer without a word: ask in another way."
 CRASHED = "Something broke inside Earshot, the log has the details: ask again."
@@ -312,6 +312,36 @@ MEASURED = {
 }
 NO_PITCH = "none that is steady"
 NO_ENERGY = "no energy"
+
+
+# Habits
+HELP = "Help"
+HINT = "How it works"
+STEPS = (
+    "Drop sounds, or record some: they are called A, B, C …",
+    "Ask by letter: “How do A and B differ?”",
+    "Read the answer, and how much the model attended to each clip.",
+)
+STEPS_WITHOUT_METER = (*STEPS[:2], "Read the answer and ask on: the clips stay.")
+HINT_CLOSE = "Got it"
+KEYS = "Keys"
+KEY_LIST = (
+    ("Enter", "sends the question"),
+    ("Shift + Enter", "begins a new line"),
+    ("Esc", "stops the running answer"),
+    ("↑", "in an empty box: takes the last question back to edit it"),
+    ("Ctrl + K, ⌘ + K", "goes to the box"),
+)
+LIMITS = "Limits"
+LIMIT = "Up to {clips} clips, {seconds:.0f} s each{parts}{tokens}."
+LIMIT_PARTS = " (heard {seconds:.0f} s at a time)"
+LIMIT_TOKENS = ", {tokens:,} tokens in all"
+CLOSE = "Close"
+COPY, COPY_LABEL, COPIED = "Copy", "Copy the answer", "Copied"
+NOT_COPIED = "Not copied: the browser forbids it here, so select the words."
+SO_FAR = {1: "1 token so far"}
+SO_FAR_MANY = "{tokens} tokens so far"
+DEFAULTS = "Back to the defaults"
 
 
 def listening(clips: int) -> str:

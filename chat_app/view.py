@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from chat_app import effect, meter, orders_card, strings
+from chat_app import effect, habits, meter, orders_card, strings
 from chat_app.panes import Panes
 from chat_app.session import Attachment, Box, Exchange, Session
 from chat_app.waveform import address, badge
@@ -63,14 +63,15 @@ def exchange_messages(exchange: Exchange, earlier: Sequence[Attachment], named: 
         for index, clip in enumerate(exchange.clips, start=len(earlier))
     )
     chips = f'<div class="es-chips">{chips}</div>' if chips else ""
-    question = f'<div class="es-question">{chips}<p>{escape(exchange.text)}</p></div>'
+    question = f'<div class="es-question">{chips}<p role="heading" aria-level="3">{escape(exchange.text)}</p></div>'
     bubbles = [Message("user", (Card(question),)), *map(_notice, exchange.left_out)]
     if exchange.ending == "answering":
         return (*bubbles, Message("assistant", (inert(exchange.words) or Card('<span class="es-waiting"></span>'),)))
     attached = (*earlier, *exchange.attached)
     clips = [attachment.sound for attachment in attached]
     card = meter.card(exchange.trace, clips, [address(attachment) for attachment in attached])
-    footer = Card(f'<p class="es-cost">{escape(cost(exchange, named))}</p>')
+    line = f'<p class="es-cost">{escape(cost(exchange, named))}</p>'
+    footer = Card(f'<div class="es-foot">{line}{habits.copy_button(exchange.words)}</div>')
     silence = strings.NO_WORDS if exchange.ending in {"stop", "length"} else ""
     answer = inert(exchange.words) if exchange.words.strip() else Card(f"<p>{silence}</p>")
     problem = (_notice(exchange.problem),) if exchange.problem else ()
@@ -112,6 +113,12 @@ def speed(stats: Stats) -> tuple[str, ...]:
     return (first,) if rate is None else (first, strings.SPEED.format(rate=rate))
 
 
+def pace(first_token_seconds: float, tokens: int) -> str:
+    """What is known of the pace of a running answer."""
+    first = strings.FIRST_TOKEN.format(seconds=first_token_seconds)
+    return f"{first} · {strings.SO_FAR.get(tokens, strings.SO_FAR_MANY.format(tokens=tokens))}"
+
+
 def tokens_per_second(stats: Stats) -> float | None:
     """Rate of the tokens after the first; None where there are none."""
     rest_seconds = stats.total_seconds - stats.first_token_seconds
@@ -123,10 +130,14 @@ def who_answers(info: EngineInfo) -> str:
     return f"{info.name} · {info.precision} · {info.reason}"
 
 
-def status(info: EngineInfo, phase: str) -> str:
-    """The status line: which model, how it was loaded and why, and what goes on now."""
+def status(info: EngineInfo, phase: str, pace: str = "") -> str:
+    """The status line: which model, how it was loaded and why, and what goes on now.
+
+    Screen readers speak the phase when it changes. The `pace` changes with every update, so it is only to be seen.
+    """
     model = who_answers(info)
     return (
         f'<div class="es-status"><span class="es-model" title="{escape(model)}">{escape(model)}</span>'
-        f'<span role="status" class="es-phase">{escape(phase)}</span></div>'
+        f'<span role="status" class="es-phase">{escape(phase)}</span>'
+        f'<span class="es-pace">{escape(pace)}</span></div>'
     )

@@ -61,6 +61,10 @@ def test_the_status_line_says_model_precision_reason_and_phase() -> None:
     seen = Elements(view.status(FakeEngine().info, "Answering …"))
     assert seen.words == ["fake · fp32 · no model is loaded", "Answering …"]
     assert ("role", "status") in seen.attributes
+    assert view.pace(0.44, 1) == "first token in 0.4 s · 1 token so far"
+    assert Elements(view.status(FakeEngine().info, "Answering …", view.pace(0.44, 23))).words[2:] == [
+        "first token in 0.4 s · 23 tokens so far"
+    ]
 
 
 def test_an_answer_says_how_it_was_made_and_how_it_ended(tone_clip) -> None:
