@@ -14,14 +14,16 @@ _LEAD = re.compile(
     rf"(?:(?:the|my)\s+)?(?:(?:correct|right|final|best)\s+)?(?:answer|option|choice)\b(?:\s+is\b)?{_SIGNS}:?{_SIGNS}",
     re.IGNORECASE,
 )
-_LETTER = re.compile(rf"{_SIGNS}(?:[(\[{{<]\s*([A-Za-z])\s*[)\]}}>]|([A-Za-z])(?=(\b[*_]*(?:[.):]|\s*$))?))[*_.):]*")
-
+_BEFORE = " \t\n\"'“”‘’*_`"
+_BRACKETED = re.compile(r"[(\[{<]\s*([A-Za-z])\s*[)\]}>]")
+_BARE = re.compile(r"([A-Za-z])(?![\w'’-])(?=([*_]*(?:[.):]|\s*$))?)")
 _NUMBERS = {word: number for number, word in enumerate(("one", "two", "three", "four", "five", "six"), start=1)}
 _ORDINALS = {
     word: number for number, word in enumerate(("first", "second", "third", "fourth", "fifth", "sixth"), start=1)
 } | {"1st": 1, "2nd": 2, "3rd": 3, "4th": 4, "5th": 5, "6th": 6}
 _NUMBER = rf"(?:\d+|(?:{'|'.join(_NUMBERS)})\b)"
 _LINK = r"\s*(?:,\s*and|,\s*or|,|and|or|nor|&|/)\s*"
+_NEXT = re.compile(rf"{_SIGNS}{_LINK}{_SIGNS}([A-Za-z])(?![\w'’-])")
 _COUNTED = re.compile(
     rf"(?:{CLIP_WORD}|\boptions?)\s*(?:no\.?|number|\#)?\s*"
     rf"({_NUMBER}(?:{_LINK}{_NUMBER})*)(?![\w.]*\s*(?:s|sec|seconds?|ms|hz|khz|db)\b)",
@@ -54,24 +56,29 @@ def by_tokens(answer: str, gold: str, choices: Sequence[str]) -> bool:
 
 
 def spelt(answer: str, choices: Sequence[str]) -> str:
-    """The answer with the letter that it begins with replaced by the words of that choice.
+    """The answer with letters of choices replaced by the words they stand for.
 
-    "(B)", "B.", "b", "**B**", "Answer: B", "The answer is (B)." become the choice; of "(A) the text" the letter is
-    replaced and the text stays, so that a letter that contradicts the text names two choices. A letter is one in
-    brackets, one before a stop or colon, one by itself, or one that `core.letters` reads as a name ("B because ...");
-    "A dog" begins with an article. An answer that is a choice word by word stays as it is.
+    That is letters in brackets wherever they are, and the one that the answer begins with: "B.", "b", "**B**",
+    "Answer: B", "The answer is B, because ...", "B or C". Of "(A) the text" the text stays, so that a letter that
+    contradicts it names two choices. An answer may begin with an article: a letter is one before a stop or colon, one
+    by itself, or one that `core.letters` reads as a name. An answer that is a choice word by word stays as it is.
     """
     if any(answer.strip().casefold() == choice.strip().casefold() for choice in choices):
         return answer
+    found = {match.start(1): match.span() for match in _BRACKETED.finditer(answer)}
     lead = _LEAD.match(answer)
-    found = _LETTER.match(answer, lead.end() if lead else 0)
-    if found is None:
-        return answer
-    index = ord((found[1] or found[2]).upper()) - ord("A")
-    marked = found[1] is not None or found[3] is not None
-    if index >= len(choices) or not (marked or (found.start(2), index) in named(answer, len(choices))):
-        return answer
-    return f"{choices[index]} {answer[found.end() :].lstrip()}".strip()
+    names = {place for place, _ in named(answer, len(choices))}
+    bare = _BARE.match(answer, lead.end() if lead else len(answer) - len(answer.lstrip(_BEFORE)))
+    while bare and (bare.start(1) in names or (bare.re is _BARE and bare[2] is not None)):
+        found[bare.start(1)] = bare.span(1)
+        bare = _NEXT.match(answer, bare.end(1))
+    parts, stop = [], 0
+    for place, (start, end) in sorted(found.items()):
+        index = ord(answer[place].upper()) - ord("A")
+        if index < len(choices):
+            parts += [answer[stop:start], f" {choices[index]} "]
+            stop = end
+    return " ".join("".join([*parts, answer[stop:]]).split())
 
 
 def token_verdict(item: Item, answer: str) -> Verdict:
