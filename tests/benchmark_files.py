@@ -49,10 +49,13 @@ def write_parquet(file: Path, rows: Sequence[Fields], audio: Sequence[str] = ())
     file.parent.mkdir(parents=True, exist_ok=True)
     table = pyarrow.Table.from_pylist([dict(row) for row in rows])
     if audio:
-        kinds = {name: {"_type": "Audio"} for name in audio}
+        stored = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
+        kinds = {name: stored if name in audio else table.schema.field(name).type for name in table.column_names}
+        table = table.cast(pyarrow.schema(kinds))
+        sounds = {name: {"_type": "Audio"} for name in audio}
         text = {name: {"dtype": "string", "_type": "Value"} for name in table.column_names if name not in audio}
         lists = {name: {"feature": text[name], "_type": "List"} for name in text if name in ("labels", "choices")}
-        features = {**text, **lists, **kinds}
+        features = {**text, **lists, **sounds}
         if "id" in features:
             features["id"] = {"dtype": "int64", "_type": "Value"}
         table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})

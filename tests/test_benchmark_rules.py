@@ -230,6 +230,7 @@ def test_star_bench_finds_the_bracketed_letter(options: list[str], place: int) -
         ("Answer: (A). The other option: C", "A"),  # behind keywords brackets go before bare letters
         ("Answer: A. No, answer: B", "B"),  # the last of a kind
         ("It is a cat, not D", "B"),  # words go before bare letters
+        ("Not a bell but a dog", "A"),  # the last words, whatever the order of the options
         ("cat (A)", "A"),  # brackets before words
         ("a cat", None),  # two words are too few
         ("the cats and dogs", None),  # whole words only

@@ -52,7 +52,7 @@ BENCHMARK = Benchmark(
     prompt=prompt,
     judge=token_verdict,
     anchors=tuple(
-        Anchor(model, percent, "the authors' own reports, gathered in 2025 and 2026")
+        Anchor(model, percent, "reported for MMAR, second hand")
         for model, percent in (
             ("Gemini 2.5 Pro", 74.7),
             ("Qwen3-Omni-Thinking", 66.4),

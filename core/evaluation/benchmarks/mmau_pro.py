@@ -98,7 +98,7 @@ BENCHMARK = Benchmark(
     prompt=prompt,
     judge=judge,
     anchors=tuple(
-        Anchor(model, percent, "arXiv 2508.13992, several clips, by embedding")
+        Anchor(model, percent, "reported for its questions about several clips, judged by embedding, second hand")
         for model, percent in (("GPT-4o", 26.5), ("Qwen2.5-Omni (about)", 20.0))
     ),
     folder=f"give a folder with {FILE} and data/, unpacked from data.zip.",

@@ -118,11 +118,12 @@ BENCHMARK = Benchmark(
     anchors=tuple(
         Anchor(model, percent, "arXiv 2603.09714, judged by a language model")
         for model, percent in (
-            ("Gemini-3-pro", 69.6),
-            ("Qwen2.5-Omni-7B", 28.7),
-            ("Voxtral-Small-24B", 28.6),
-            ("Phi-4-Multimodal", 26.3),
-            ("Audio Flamingo 3", 17.4),
+            ("Gemini-3-pro, thinking high", 69.60),
+            ("Qwen2.5-Omni-7B", 28.69),
+            ("Voxtral-Small-24B", 28.63),
+            ("Voxtral-Mini-3B", 27.83),
+            ("Phi-4-Multimodal", 26.29),
+            ("Audio Flamingo 3", 17.43),
         )
     ),
     folder="give a folder with a folder for each task, such as Keyword_Spotting, that has test-*.parquet in it.",
