@@ -163,7 +163,7 @@ def write_mmau_of_hub(folder: Path) -> Path:
     """The same rows as the hub's parquet has them."""
     rows = []
     for number, row in enumerate(MMAU_ROWS, start=1):
-        choices = [f"({letter}) {choice}" for letter, choice in zip("ABCD", row["choices"], strict=False)]  # type: ignore[call-overload]
+        choices = [f"({letter}) {choice}" for letter, choice in zip("ABCD", row["choices"], strict=False)]
         answer = next(choice for choice in choices if choice.endswith(f") {row['answer']}"))
         other = {key: value for key, value in row.items() if key not in ("audio_id", "question", "choices", "answer")}
         fields = {"instruction": row["question"], "choices": choices, "answer": answer}

@@ -196,6 +196,8 @@ def test_two_clips_are_none(way: Callable[[int], str], other: Callable[[int], st
         ("the dog barks first", ""),
         ("in the second half of clip C", "C"),
         ("track no. 4", "D"),
+        (f"audio 1{'1' * 9_999}", ""),
+        (f"the{' ' * 20_000}x", ""),  # takes no time either
     ],
 )
 def test_named_clips(answer: str, clips: str) -> None:

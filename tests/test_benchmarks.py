@@ -372,7 +372,17 @@ def test_a_wrong_row_is_refused(tmp_path: Path, change: dict[str, object], what:
         items("mmau", folder)
 
 
-@pytest.mark.parametrize("content", ["{", '{"id": 1}', "[1]", "\udcff"])
+def test_an_error_quotes_a_row_in_one_short_line(tmp_path: Path) -> None:
+    files.write_mmau(tmp_path)
+    row = {**files.MMAU_ROWS[1], "answer": "x\n\u202e" * 5000}
+    files.write_json(tmp_path / "mmau-test-mini.json", [row])
+    with pytest.raises(LoadError) as caught:
+        items("mmau", tmp_path)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < len(str(tmp_path)) + 350
+
+
+@pytest.mark.parametrize("content", ["{", '{"id": 1}', "[1]", "\udcff", "[" * 200_000], ids=range(5))
 def test_a_damaged_file_is_refused(tmp_path: Path, content: str) -> None:
     file = tmp_path / "mmau-test-mini.json"
     file.write_bytes(content.encode("utf-8", "surrogateescape"))
@@ -449,6 +459,7 @@ def test_mmau_streams_from_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ConnectionError("Couldn't reach 'hlt-lab/mae' on the Hub"),
         httpx2.ConnectError("no route"),
         ValueError("BuilderConfig not found"),
+        RuntimeError("Dataset scripts are no longer supported, but found mae.py"),
         datasets.exceptions.DatasetNotFoundError("no such data set"),
         datasets.exceptions.DatasetGenerationError("broken"),
     ],

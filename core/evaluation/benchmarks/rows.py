@@ -15,10 +15,14 @@ import httpx2
 from core.audio import read_clip
 from core.errors import LoadError, first_line
 from core.evaluation.item import Sound
+from core.texts import one_line
 from core.types import Clip
 
 BATCH_ROWS = 16
 """Rows of a parquet file in memory at a time: each may hold several sounds."""
+
+WRONG_LENGTH = 200
+"""Of what an error quotes from a row, in characters."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +43,7 @@ class Row:
 
     def wrong(self, what: str) -> LoadError:
         """The error for a row that cannot be used."""
+        what = one_line(what, WRONG_LENGTH)
         return LoadError(f"Row {self.number} of {self.source} {what}: fetch the data again, or take the row out.")
 
     def text(self, column: str) -> str:
@@ -133,7 +138,7 @@ def of_json(file: Path, folder: Path | None = None) -> Iterator[Row]:
         text = file.read_text(encoding="utf-8")
         lines = file.suffix == ".jsonl"
         entries = [json.loads(line) for line in text.splitlines() if line.strip()] if lines else json.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise LoadError(f"{file} cannot be read ({first_line(error)}): fetch it again.") from error
     if not isinstance(entries, list):
         raise LoadError(f"{file} holds no list of rows: fetch it again.")
@@ -195,7 +200,8 @@ def of_hub(repository: str, subset: str | None = None, split: str = "test") -> I
             stream = stream.decode(False)
         for number, entry in enumerate(stream, start=1):
             yield Row(entry, source, number)
-    except (OSError, ValueError, httpx2.HTTPError, datasets.exceptions.DatasetsError) as error:
+    except (OSError, ValueError, RuntimeError, httpx2.HTTPError, datasets.exceptions.DatasetsError) as error:
+        # RuntimeError: the repository has a script, which the library does not run
         raise LoadError(
             f"{source} could not be had from the hub ({first_line(error)}): fetch it on a machine that reaches the "
             f"hub, with `hf download {repository} --repo-type dataset --local-dir FOLDER`, and give that folder."

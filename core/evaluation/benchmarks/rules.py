@@ -21,9 +21,10 @@ _NUMBERS = {word: number for number, word in enumerate(("one", "two", "three", "
 _ORDINALS = {
     word: number for number, word in enumerate(("first", "second", "third", "fourth", "fifth", "sixth"), start=1)
 } | {"1st": 1, "2nd": 2, "3rd": 3, "4th": 4, "5th": 5, "6th": 6}
-_NUMBER = rf"(?:\d+|(?:{'|'.join(_NUMBERS)})\b)"
-_LINK = r"\s*(?:,\s*and|,\s*or|,|and|or|nor|&|/)\s*"
-_NEXT = re.compile(rf"{_SIGNS}{_LINK}{_SIGNS}([A-Za-z])(?![\w'’-])")
+_NUMBER = rf"(?:\d{{1,3}}(?!\d)|(?:{'|'.join(_NUMBERS)})\b)"
+_JOIN = r"(?:,\s*and|,\s*or|,|and|or|nor|&|/)"
+_LINK = rf"\s*{_JOIN}\s*"
+_NEXT = re.compile(rf"{_SIGNS}{_JOIN}{_SIGNS}([A-Za-z])(?![\w'’-])")
 _COUNTED = re.compile(
     rf"(?:{CLIP_WORD}|\boptions?)\s*(?:no\.?|number|\#)?\s*"
     rf"({_NUMBER}(?:{_LINK}{_NUMBER})*)(?![\w.]*\s*(?:s|sec|seconds?|ms|hz|khz|db)\b)",
@@ -34,7 +35,7 @@ _ORDINAL = re.compile(
     rf"\s+(?:{CLIP_WORD}|one\b|option\b))",
     re.IGNORECASE,
 )
-_ORDINAL_ALONE = re.compile(rf"(?:^\W*|\b(?:the|is|answer:?)\s+\W*)({'|'.join(_ORDINALS)})\W*$", re.IGNORECASE)
+_ORDINAL_ALONE = re.compile(rf"(?:^\W*|\b(?:the|is|answer:?)\s{{1,3}}\W{{0,5}})({'|'.join(_ORDINALS)})\W*$", re.IGNORECASE)
 _NUMBER_ALONE = re.compile(r"\W*(\d)\W*")
 
 
