@@ -35,7 +35,9 @@ _ORDINAL = re.compile(
     rf"\s+(?:{CLIP_WORD}|one\b|option\b))",
     re.IGNORECASE,
 )
-_ORDINAL_ALONE = re.compile(rf"(?:^\W*|\b(?:the|is|answer:?)\s{{1,3}}\W{{0,5}})({'|'.join(_ORDINALS)})\W*$", re.IGNORECASE)
+_ORDINAL_ALONE = re.compile(
+    rf"(?:^\W*|\b(?:the|is|answer:?)\s{{1,3}}\W{{0,5}})({'|'.join(_ORDINALS)})\W*$", re.IGNORECASE
+)
 _NUMBER_ALONE = re.compile(r"\W*(\d)\W*")
 
 
