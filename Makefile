@@ -35,6 +35,6 @@ $(VENV)/installed: requirements.txt | $(BIN)/python
 	@$(PIP) -r requirements.txt
 	@touch $@
 
-$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+$(VENV)/installed-dev: requirements-dev.txt requirements-evaluation.txt $(VENV)/installed
 	@$(PIP) -r requirements-dev.txt
 	@touch $@
