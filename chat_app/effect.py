@@ -97,13 +97,13 @@ def _words(effect: Effect) -> str:
         if named
         else strings.EFFECT_NO_WORDS
     )
-    return f'<h4>{strings.EFFECT_WORDS_HEADING}</h4><p class="es-said" dir="auto">{shown}</p><p>{sentence}</p>'
+    return f'<h4>{strings.EFFECT_WORDS_HEADING}</h4><p class="es-felt-words" dir="auto">{shown}</p><p>{sentence}</p>'
 
 
 def _word(word: str, value: float, part: float, named: bool) -> str:
     number = f"<sup>{nats(value)}</sup>" if named else ""
     side = "es-for" if part > 0 else "es-against"
     return (
-        f'<span class="es-felt {side}" style="--es-much:{55 * abs(part):.0f}%" title="{nats(value)}">'
+        f'<span class="es-felt {side}" style="--es-much:{100 * abs(part):.0f}%" title="{nats(value)}">'
         f"{escape(word.strip())}{number}</span> "
     )

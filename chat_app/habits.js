@@ -33,6 +33,10 @@ document.addEventListener("click", (event) => {
     mend();
     document.querySelector("#box textarea").focus();
   } else if (target.closest(".es-copy")) copy(target.closest(".es-copy"));
+  else if (target.closest("#matter, #orders")) {
+    // What is found stands below the last answer: Gradio follows it when the end is in sight.
+    for (const chat of document.querySelectorAll(".es-chat .bubble-wrap")) chat.scrollTop = chat.scrollHeight;
+  }
 });
 
 const copy = async (button) => {

@@ -36,7 +36,7 @@ def facts(clip: Clip) -> str:
         f"<div><dt>{name}</dt><dd>{unknown[key] if values[key] is None else form.format(values[key])}</dd></div>"
         for key, (name, form) in strings.MEASURED.items()
     )
-    return f'<dl class="es-facts">{rows}</dl>'
+    return f'<dl class="es-measures">{rows}</dl>'
 
 
 def spectrogram(clip: Clip, letter: str) -> str:

@@ -72,7 +72,7 @@ def told(clips: int, seconds: float, most: int) -> str:
     else:
         free = (strings.ONE_LETTER_FREE if first == last else strings.LETTERS_FREE).format(first=first, last=last)
     count = strings.CLIP_COUNT.format(clips=clips, most=most, seconds=seconds)
-    return f'<span class="es-count">{count} · {free}</span> <span class="es-hint">{strings.ASK_HINT}</span>'
+    return f'<span class="es-count">{count} · {free}</span> <span class="es-by-letter">{strings.ASK_HINT}</span>'
 
 
 def _item(place: int, attachment: Attachment, window_seconds: float, *, waiting: bool, opened: bool) -> str:

@@ -83,10 +83,23 @@ def test_nothing_is_in_anybodys_way(shown: Page, engine: FakeEngine, example: Pa
     attach(shown, *(example / f"{name}.flac" for name in ("cat_meow", "dog_bark")), example / "CREDITS.md")
     expect(shown.locator(".es-pending")).to_have_count(2)
     check(shown)
+    shown.locator(".es-open").first.click()
+    shown.click("#clip-draw")
+    expect(shown.locator("#clip-spectrogram [role=img]")).to_be_visible()
+    check(shown)
+    shown.click("#clip-close")
 
     ask(shown, "Which is louder?")
     ended(shown, 1)
     shown.locator(".es-basis summary").click()
+    shown.locator(".es-by-word summary").click()
+    check(shown)
+    shown.click("#matter")
+    expect(shown.locator(".es-effects b")).not_to_have_count(0)
+    expect(shown.locator("#orders")).to_be_enabled()
+    shown.click("#orders")
+    expect(shown.locator(".es-ordered li")).to_have_count(2, timeout=PATIENCE_MS)
+    expect(shown.locator("#orders")).to_be_enabled(timeout=PATIENCE_MS)
     check(shown)
 
     shown.locator("#settings .toggle-button").click()
@@ -129,7 +142,7 @@ def test_tab_goes_from_the_box_to_send_and_on_and_is_always_seen(page: Page, exa
     page.evaluate("window.idle = getComputedStyle(document.querySelector('#box')).borderColor")
     page.focus(BOX)
     way = []
-    for _ in range(20):
+    for _ in range(40):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement === document.body"):
             continue
@@ -139,9 +152,11 @@ def test_tab_goes_from_the_box_to_send_and_on_and_is_always_seen(page: Page, exa
         assert marked, f"{words!r} has the focus and does not show it"
         if words == strings.BOX_LABEL:
             break
-    expected = ["Record audio", "Submit", "retry", "edit", "undo", "clear", strings.SETTINGS, strings.HELP]
+    expected = ["Record audio", "Submit", "retry", "edit", "undo", "clear", "matter", strings.SETTINGS, strings.HELP]
     assert way[: len(expected)] == expected
-    assert way[-3:] == ["Play clip A, cat_meow.flac", "Upload a file", strings.BOX_LABEL]
+    assert way[-1] == strings.BOX_LABEL
+    tray = [words for words in way if words.endswith("cat_meow.flac") or words.startswith(("Put", "Clip A, cat"))]
+    assert tray[:2] == ["Put “clip A” into the question", "Play clip A, cat_meow.flac"] and len(tray) == 4, tray
 
 
 def test_the_page_has_a_language_a_title_landmarks_and_headings_in_order(page: Page) -> None:
