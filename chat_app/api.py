@@ -6,12 +6,9 @@ paths by itself (`gr.api`) would read any file of the machine for whoever can re
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import gradio as gr
-from gradio_client.utils import is_http_url_like
 
 from chat_app import strings
 from chat_app.asking import Ask, Probe, Problem
@@ -20,16 +17,13 @@ from chat_app.page import ANSWERING
 from chat_app.readings import described, readings
 from chat_app.session import Attachment, Exchange, Session
 from chat_app.sheet import variant
+from chat_app.uploads import refused
 from core.engine import EngineInfo
 from core.errors import ConversationError, LalmError
 from core.types import Effect, Settings, letter
 
 CLIPS = 8
 """Most clips of one question."""
-
-
-UPLOADED = "/gradio_api/file="
-"""In the address of an uploaded file, before its path. MCP clients name a file by that address."""
 
 
 def wire(handlers: Handlers) -> None:
@@ -83,13 +77,13 @@ def wire(handlers: Handlers) -> None:
                 raise ConversationError(strings.NO_QUESTION if any(slots) else strings.NOTHING_TO_SEND)
             clips = _clips(slots)
         except LalmError as error:
-            raise _refused(str(error)) from None
+            raise refused(str(error)) from None
         session = Session().asked(Exchange(question.strip(), _attached(handlers, clips), chosen))
         asked, shown_seconds = session.conversation, float("-inf")
         with closing(handlers.answers((Ask(place, asked, chosen),), False)) as events:
             for _, event in events:
                 if isinstance(event, Problem):
-                    raise _refused(event.sentence)
+                    raise refused(event.sentence)
                 assert not isinstance(event, Effect)
                 session = session.took(event)
                 if session.answering and handlers.clock() - shown_seconds >= UPDATE_SECONDS:
@@ -122,20 +116,8 @@ def wire(handlers: Handlers) -> None:
 
 
 def _sound(name: str) -> gr.File:
-    """A place for a clip, which fetches nothing. Gradio's own gets any address for whoever can reach the page."""
+    """A place for a clip."""
     slot = gr.File(label=f"clip {name}")
-    kept = slot.async_move_resource_to_block_cache
-
-    async def uploaded(named: str | Path | None) -> str | None:
-        """The path of what a client names; whether it may be read, Gradio and `Dropping` ask."""
-        if not is_http_url_like(str(named)):
-            return await kept(named)
-        _, here, path = str(named).partition(UPLOADED)
-        if not here:
-            raise _refused(strings.NOT_FETCHED)
-        return unquote(path)
-
-    slot.async_move_resource_to_block_cache = uploaded  # type: ignore
     # Gradio's own leaves an empty file behind for every one it is given.
     slot.preprocess = lambda payload: None if payload is None else payload.path  # type: ignore
     return slot
@@ -146,11 +128,6 @@ def _table() -> gr.JSON:
     table = gr.JSON(label="settings")
     table.api_info = lambda: {"type": "object"}  # type: ignore[method-assign]
     return table
-
-
-def _refused(sentence: str) -> gr.Error:
-    """The error a client sees: the sentence alone."""
-    return gr.Error(sentence, print_exception=False)
 
 
 def _place(model: str | None, infos: Sequence[EngineInfo]) -> int:
@@ -180,7 +157,7 @@ def _attached(handlers: Handlers, files: Sequence[str]) -> tuple[Attachment, ...
     attached = handlers.dropping.attach((), (), files)
     for attachment in attached:
         if attachment.clip is None:
-            raise _refused(attachment.problem)
+            raise refused(attachment.problem)
     return attached
 
 
@@ -190,7 +167,7 @@ def _effect(handlers: Handlers, probe: Probe) -> Effect:
     with closing(handlers.answers((probe,), False)) as events:
         for _, event in events:
             if isinstance(event, Problem):
-                raise _refused(event.sentence)
+                raise refused(event.sentence)
             assert isinstance(event, Effect)
             last = event
     assert last is not None

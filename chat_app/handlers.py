@@ -124,7 +124,7 @@ class Handlers:
 
     def clear(self, panes: Panes) -> View:
         """An empty chat; `undo` brings the old one back."""
-        if not panes.first.exchanges:
+        if panes.answering or not panes.first.exchanges:
             return self.still(panes)
         return self.still(panes.then((Session(),) * len(panes.sessions)), strings.CLEARED)
 

@@ -20,6 +20,7 @@ from chat_app.session import Attachment, Box, Session
 from chat_app.side import Side, kinds, laid_out, layout
 from chat_app.sidebar import html, sidebar, start
 from chat_app.tray import tray as empty_tray
+from chat_app.uploads import only_uploads
 from chat_app.view import View
 from chat_app.zerogpu import lent
 from core.audio import Limits
@@ -135,6 +136,7 @@ def build(*engines: Engine) -> gr.Blocks:
         side.wire(page, beside)
         kept.wire(demo, page, heads, reset)
         api.wire(handlers)
+        only_uploads(demo)
     assert isinstance(demo, gr.Blocks)
     return demo
 

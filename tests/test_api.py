@@ -227,6 +227,21 @@ def test_nothing_is_fetched_from_the_net(address: str, monkeypatch: pytest.Monke
     assert not fetched
 
 
+def test_no_listener_of_the_page_fetches_anything(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched = []
+    monkeypatch.setattr(
+        "gradio.processing_utils.async_ssrf_protected_download", lambda *asked, **_: fetched.append(asked)
+    )
+    named = wire.file("https://example.org/a.wav")
+    asked = 0
+    for listener in wire.listeners(address):
+        for shape in (named, [named], {"text": "Which?", "files": [named]}):
+            if listener["inputs"]:
+                wire.join(address, listener["id"], [shape] * len(listener["inputs"]))
+                asked += 1
+    assert asked > 60 and not fetched
+
+
 def test_no_file_is_left_beside_an_upload(client: Client) -> None:
     before = set(Path(get_upload_folder()).iterdir())
     ask(client, PIANO)

@@ -1,0 +1,40 @@
+"""A page takes only what was uploaded to it. Gradio's own would fetch any address for whoever reaches it."""
+
+from pathlib import Path
+from urllib.parse import unquote
+
+import gradio as gr
+from gradio.components import Component
+from gradio_client.utils import is_http_url_like
+
+from chat_app import strings
+
+UPLOADED = "/gradio_api/file="
+"""In the address of an uploaded file, before its path. MCP clients name a file by that address."""
+
+
+def only_uploads(page: gr.Blocks) -> None:
+    """Every component of the page fetches nothing from now on; each is changed, whatever it is for."""
+    for block in page.blocks.values():
+        if isinstance(block, Component):
+            _only_uploads(block)
+
+
+def _only_uploads(component: Component) -> None:
+    kept = component.async_move_resource_to_block_cache
+
+    async def uploaded(named: str | Path | None) -> str | None:
+        """The path of what a client names; whether it may be read, Gradio and `Dropping` ask."""
+        if not is_http_url_like(str(named)):
+            return await kept(named)
+        _, here, path = str(named).partition(UPLOADED)
+        if not here:
+            raise refused(strings.NOT_FETCHED)
+        return unquote(path)
+
+    component.async_move_resource_to_block_cache = uploaded  # type: ignore
+
+
+def refused(sentence: str) -> gr.Error:
+    """The error a client sees: the sentence alone."""
+    return gr.Error(sentence, print_exception=False)
