@@ -1,7 +1,7 @@
 // Keys, help, the hint of a first visit and the copy button. Everything hangs on the document: what is redrawn needs none.
 const HINT_KEY = "earshot-hint";
 const said = element.querySelector(".es-said");
-const help = element.querySelector(".es-help");
+const help = element.querySelector("dialog");
 const writable = "textarea, select, [contenteditable=true], input:not([type=range], [type=checkbox], [type=radio])";
 
 document.addEventListener("keydown", (event) => {

@@ -14,7 +14,7 @@ def header(tagline: str, infos: Sequence[EngineInfo]) -> str:
     return (
         f'<header class="es-header"><h1>{strings.TITLE}</h1><p>{tagline}</p>'
         f'<button type="button" class="es-help-open es-button" aria-haspopup="dialog">{strings.HELP}</button></header>'
-        f'<dialog class="es-help" aria-labelledby="es-help-title"><h2 id="es-help-title">{strings.HELP}</h2>'
+        f'<dialog class="es-help" id="help" aria-labelledby="es-help-title"><h2 id="es-help-title">{strings.HELP}</h2>'
         f"<h3>{strings.HINT}</h3>{_steps(infos)}"
         f'<h3>{strings.KEYS}</h3><dl class="es-keyboard">{keys}</dl>'
         f"<h3>{strings.LIMITS}</h3><p>{escape(limits(infos[0]))}</p>"

@@ -1,6 +1,6 @@
 // Works the meter cards. Listeners sit on the document, so they outlive every redrawing of the chat; the numbers are in
 // the cards, so nothing is asked of the server.
-const help = element.querySelector(".es-help");
+const help = element.querySelector("dialog");
 const SHADES = help.dataset.shades.split(" ");
 const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const STEP_SECONDS = 0.5;

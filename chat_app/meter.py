@@ -51,7 +51,8 @@ def tools() -> str:
     """What `meter.js` needs once on a page: the colours of heat, and the help that every card's button opens."""
     terms = "".join(f"<dt>{term}</dt><dd>{meaning}</dd>" for term, meaning in strings.METER_HELP)
     return (
-        f'<dialog class="es-help" data-shades="{" ".join(COLOURS)}" aria-label="{strings.METER_HELP_HEADING}">'
+        f'<dialog class="es-help" id="meter-help" data-shades="{" ".join(COLOURS)}"'
+        f' aria-label="{strings.METER_HELP_HEADING}">'
         f"<h2>{strings.METER_HELP_HEADING}</h2><dl>{terms}</dl>"
         f'<form method="dialog"><button class="es-button">{strings.CLOSE_HELP}</button></form></dialog>'
     )

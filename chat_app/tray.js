@@ -1,6 +1,9 @@
 // The tray: plays, seeks, moves and removes clips. Listeners sit on the tray itself, so they outlive its redrawing.
-// One player for all clips, outside the tray: it plays on while clips are renamed or moved.
+// One player for all clips, outside the tray: it plays on while clips are renamed or moved. It is in the document, so
+// that of all players there only one is heard (meter.js).
 const player = new Audio();
+player.id = "player";
+document.body.append(player);
 player.preload = "auto";
 const positions = new Map(); // in seconds, of the clips that do not play now
 let current = null;

@@ -42,7 +42,7 @@ def test_escape_stops_from_anywhere_but_not_over_the_help(page: Page, engine: Fa
     page.locator("#chat .bot").get_by_text("This is a fake").wait_for()
     page.click(".es-help-open")
     page.keyboard.press("Escape")
-    expect(page.locator(".es-help")).to_be_hidden()
+    expect(page.locator("#help")).to_be_hidden()
     expect(page.locator("#box .stop-button")).to_be_visible()
     page.locator("#head h1").click()
     page.keyboard.press("Escape")
@@ -115,10 +115,10 @@ def test_the_hint_comes_once_and_help_says_it_again(page: Page) -> None:
     page.wait_for_timeout(300)
     expect(hint).to_be_hidden()
     page.click(".es-help-open")
-    expect(page.locator(".es-help")).to_contain_text(strings.STEPS[0])
-    expect(page.locator(".es-help kbd")).to_have_text([key for key, _ in strings.KEY_LIST])
+    expect(page.locator("#help")).to_contain_text(strings.STEPS[0])
+    expect(page.locator("#help kbd")).to_have_text([key for key, _ in strings.KEY_LIST])
     page.get_by_role("button", name=strings.CLOSE, exact=True).click()
-    expect(page.locator(".es-help")).to_be_hidden()
+    expect(page.locator("#help")).to_be_hidden()
     expect(page.locator(".es-help-open")).to_be_focused()
 
 
@@ -230,7 +230,7 @@ def test_the_status_says_what_goes_on_and_speaks_only_when_it_changes(
     assert len(spoken) == 3 and re.fullmatch(r"first token in \d\.\d s · \d+ tokens/s", spoken[2])
     running = [words for words in seen if words]
     assert len(set(running)) > 3
-    assert all(re.fullmatch(r"first token in 0\.[01] s · \d+ tokens? so far", words) for words in running)
+    assert all(re.fullmatch(r"first token in \d\.\d s · \d+ tokens? so far", words) for words in running)
     assert page.evaluate("window.phase.isConnected"), "a reader follows one element"
     assert "true" in page.evaluate("[...window.busy]")
     expect(page.locator("#chat [role=log]")).to_have_attribute("aria-busy", "false")

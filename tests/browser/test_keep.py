@@ -1,5 +1,6 @@
 """A conversation in two panes is saved, opened again, played and asked on; its report opens without a network."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -37,11 +38,9 @@ def meters(page: Page) -> Locator:
 def play(page: Page, number: int) -> None:
     """The clip is played from the file that its address names."""
     page.locator(".es-tray .es-play").nth(number).click()
-    page.wait_for_function(
-        "(number) => { const sound = document.querySelectorAll('.es-tray audio')[number];"
-        "return sound.currentTime > 0 && Number.isFinite(sound.duration); }",
-        arg=number,
-    )
+    place = page.locator(".es-tray .es-seek").nth(number)
+    expect(place).not_to_have_attribute("aria-valuenow", re.compile(r"^0(\.0+)?$"))
+    expect(page.locator(".es-tray .es-clip").nth(number)).to_have_class(re.compile("es-playing"))
     page.locator(".es-tray .es-play").nth(number).click()
 
 

@@ -114,7 +114,7 @@ def test_a_strip_is_played_from_where_it_is_clicked_and_alone(page: Page, exampl
     row, other = card.locator(".es-row").nth(1), card.locator(".es-row").nth(0)
     place = row.locator(".es-place")
     page.locator("#tray .es-play").first.click()
-    page.wait_for_function("document.querySelector('#tray audio').currentTime > 0")
+    page.wait_for_function("document.querySelector('#player').currentTime > 0")
     box = place.bounding_box()
     place.click(position={"x": box["width"] / 2, "y": 10})
     page.wait_for_function("document.querySelectorAll('.es-meter audio')[1].currentTime > 2")
