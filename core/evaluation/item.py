@@ -37,6 +37,7 @@ class Item:
         choices: Admissible answers as texts; of `clips` the letters of the clips that may be chosen; of `open` none.
         answers: Those of `choices` that are right, or of `open` reference answers; at least one.
         movable: Whether the clips may be put into another order: letters in question, choices and answers follow them.
+        seen: Whether training had all that the question is about, in other recordings; None where that is not known.
     """
 
     key: str
@@ -47,6 +48,7 @@ class Item:
     choices: tuple[str, ...]
     answers: tuple[str, ...]
     movable: bool = False
+    seen: bool | None = None
 
     def __post_init__(self) -> None:
         assert self.answers, "a question has a right answer"
