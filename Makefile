@@ -15,12 +15,13 @@ TORCH := 2.13.0
 run: $(VENV)/installed
 	$(BIN)/python app.py $(ARGS)
 
+# Two processes of one thread each: most tests are small, and more threads than cores wait for one another.
 test: $(VENV)/installed-dev
 	$(BIN)/python -m core.embedded.parts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not here: install Python 3.11 or 3.12, or name one: make PYTHON=/path/to/python3.12"; exit 1; }
@@ -34,6 +35,6 @@ $(VENV)/installed: requirements.txt | $(BIN)/python
 	@$(PIP) -r requirements.txt
 	@touch $@
 
-$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+$(VENV)/installed-dev: requirements-dev.txt requirements-evaluation.txt $(VENV)/installed
 	@$(PIP) -r requirements-dev.txt
 	@touch $@

@@ -8,8 +8,10 @@ the defaults do. Either way this module runs once, and so the model is loaded on
 """
 
 import argparse
+import os
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 from chat_app import build, compare, launch_options, strings
@@ -36,6 +38,13 @@ def arguments(line: list[str]) -> argparse.Namespace:
         help="a PEFT folder, or the name of one of the model's own; the first is on from the start",
     )
     parser.add_argument(
+        "--also",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="one more model or server to compare with, placed in what the ones before left of the memory; repeatable",
+    )
+    parser.add_argument(
         "--cuda-graphs",
         action="store_true",
         help="on a GPU: each token one recorded step; never tried there yet",
@@ -43,6 +52,7 @@ def arguments(line: list[str]) -> argparse.Namespace:
     parser.add_argument("--list-models", action="store_true", help="what can be loaded, and what it needs; then ends")
     parser.add_argument("--sheet", type=Path, help="answer a sheet of questions without a page (docs/compare.md)")
     parser.add_argument("--out", type=Path, help="with --sheet: folder of the results")
+    parser.add_argument("--mcp", action="store_true", help="also offer the model to programs as tools (docs/api.md)")
     parser.add_argument("--port", type=int, help="default: the first free one from 7860")
     parser.add_argument("--share", default="never", choices=("never",), help="this machine alone sees the page")
     known, unknown = parser.parse_known_args(line)
@@ -69,26 +79,34 @@ if chosen.sheet is not None:
             ),
         )
     )
+if chosen.mcp:
+    if find_spec("mcp") is None:
+        print(strings.NO_MCP, file=sys.stderr)
+        sys.exit(2)
+    # Gradio's MCP server asks the page through Gradio's client, which reports its start to the hub unless told not to.
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 started_seconds = time.monotonic()
 try:
-    engine = load(chosen.model, chosen.precision, chosen.adapter, graphs=chosen.cuda_graphs)
+    engines = [load(chosen.model, chosen.precision, chosen.adapter, graphs=chosen.cuda_graphs)]
+    for model in chosen.also:
+        engines.append(load(model, graphs=chosen.cuda_graphs))
 except LoadError as error:
     print(error, file=sys.stderr)
     sys.exit(2)
-demo = build(engine)
+demo = build(*engines)
 
 if __name__ == "__main__":
+    options = launch_options() | {"mcp_server": chosen.mcp}
     try:
         # No server_name: Gradio takes 127.0.0.1, and in a Space's container what GRADIO_SERVER_NAME says there.
-        address = demo.launch(server_port=chosen.port, prevent_thread_lock=True, quiet=True, **launch_options())[1]
+        address = demo.launch(server_port=chosen.port, prevent_thread_lock=True, quiet=True, **options)[1]
     except OSError:
         print(strings.PORT_TAKEN.format(port=chosen.port or ""), file=sys.stderr)
         sys.exit(2)
-    seconds, info = time.monotonic() - started_seconds, engine.info
-    print(
-        strings.LOADED.format(
-            name=info.name, precision=info.precision, reason=info.reason, seconds=seconds, address=address
-        ),
-        flush=True,
-    )
+    if chosen.mcp and not demo.mcp_server:  # Gradio could not, with what is installed
+        print(strings.NO_MCP, file=sys.stderr)
+        sys.exit(2)
+    for info in (engine.info for engine in engines):
+        print(strings.ENGINE.format(name=info.name, precision=info.precision, reason=info.reason))
+    print(strings.LOADED.format(seconds=time.monotonic() - started_seconds, address=address), flush=True)
     demo.block_thread()

@@ -1,7 +1,7 @@
 """Asks one or more conversations in one call, in turn or together. What goes in and comes out can be pickled."""
 
 import logging
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import cast
@@ -9,7 +9,7 @@ from typing import cast
 from chat_app import strings
 from core.engine import Engine
 from core.errors import LalmError
-from core.types import Conversation, Done, Event, Settings
+from core.types import Conversation, Effect, Event, Settings
 
 
 @dataclass(frozen=True)
@@ -28,38 +28,62 @@ class Ask:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """Whether the clips mattered to a finished answer (`Engine.matter`).
+
+    Attributes:
+        engine: Which engine, by its place.
+        conversation: As it was answered.
+        answer: The words of the answer.
+        settings: As it was answered with.
+    """
+
+    engine: int
+    conversation: Conversation
+    answer: str
+    settings: Settings
+
+
+@dataclass(frozen=True)
 class Problem:
     """An answer broke off; the sentence that says why. The others go on."""
 
     sentence: str
 
 
-Answers = Callable[[tuple[Ask, ...], bool], Generator[tuple[int, Event | Problem], None, None]]
-"""Takes what is asked, and whether together; yields the place of an ask and what came back. Each ends with `Done` or
-`Problem`. Closing it ends the answers."""
+Asks = tuple[Ask | Probe, ...]
+Came = tuple[int, Event | Effect | Problem]
+Answers = Callable[[Asks, bool], Generator[Came, None, None]]
+"""Takes what is asked, and whether together; yields the place of an ask and what came back. An `Ask` ends with `Done`,
+a `Probe` with an `Effect` that has every clip, and what breaks off with a `Problem`. Closing it ends all of them."""
 
 
 def asker(engines: Sequence[Engine]) -> Answers:
     """Answers from these engines."""
 
-    def answers(asks: tuple[Ask, ...], together: bool) -> Generator[tuple[int, Event | Problem], None, None]:
+    def answers(asks: Asks, together: bool) -> Generator[Came, None, None]:
         with ExitStack() as opened:
             waiting = [(place, opened.enter_context(closing(_events(engines, ask)))) for place, ask in enumerate(asks)]
             while waiting:
                 place, events = waiting.pop(0)
-                event = next(events)
-                yield place, event
-                if not isinstance(event, Done | Problem):
+                event = next(events, None)
+                if event is not None:
+                    yield place, event
                     waiting.insert(len(waiting) if together else 0, (place, events))
 
     return answers
 
 
-def _events(engines: Sequence[Engine], ask: Ask) -> Generator[Event | Problem, None, None]:
-    """The events of one answer, an error among them as a value."""
-    # Every engine's `stream` is a generator function: closing it ends the answer, whatever ends this one.
-    stream = cast(Generator[Event, None, None], engines[ask.engine].stream(ask.conversation, ask.settings))
-    with closing(stream) as events:
+def _events(engines: Sequence[Engine], ask: Ask | Probe) -> Generator[Event | Effect | Problem, None, None]:
+    """What comes back of one ask, an error among it as a value."""
+    engine = engines[ask.engine]
+    came: Iterator[Event | Effect]
+    if isinstance(ask, Ask):
+        came = engine.stream(ask.conversation, ask.settings)
+    else:
+        came = engine.matter(ask.conversation, ask.answer, ask.settings)
+    # Every engine's methods are generator functions: closing them ends the answer, whatever ends this one.
+    with closing(cast(Generator[Event | Effect, None, None], came)) as events:
         try:
             yield from events
         except LalmError as error:

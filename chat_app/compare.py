@@ -20,7 +20,7 @@ from chat_app.session import Attachment, Exchange, Session
 from chat_app.sheet import Group, Sheet, read_sheet
 from core.audio import Limits, read_clip
 from core.engine import Engine
-from core.errors import AudioError, LalmError, SheetError
+from core.errors import AudioError, LalmError, SettingsError, SheetError
 from core.texts import one_line
 from core.types import Clip, Settings, letter
 
@@ -64,7 +64,8 @@ def run(path: Path, out: Path | None, load: Callable[[Sheet], Engine]) -> int:
         print(strings.INTERRUPTED, file=sys.stderr)
         return 130
     finally:
-        (folder / REPORT).write_text(report(one_line(path.stem, LINE_LENGTH), engine.info, sections), "utf-8")
+        who = view.who_answers(engine.info)
+        (folder / REPORT).write_text(report(one_line(path.stem, LINE_LENGTH), who, sections), "utf-8")
         print(folder / TABLE, folder / REPORT, sep="\n")
     return 0
 
@@ -88,15 +89,13 @@ def _table(folder: Path) -> TextIO:
 
 def _settings(sheet: Sheet, engine: Engine) -> list[tuple[str, Settings]]:
     """Each variant by its name, as this engine takes it."""
-    info = engine.info
-    named = [(variant.name, variant.over(info.default)) for variant in sheet.variants]
-    for name, settings in named:
-        if settings.adapter is not None and settings.adapter not in info.adapters:
-            known = ", ".join(("off", *info.adapters))
-            raise SheetError(f"settings {name!r}: adapter {settings.adapter!r} is not loaded: choose one of {known}.")
-        if settings.boost.on and not info.attention:
-            raise SheetError(f"settings {name!r}: method {settings.boost.method} cannot act there: leave it out.")
-    return named
+    taken = []
+    for variant in sheet.variants:
+        try:
+            taken.append((variant.name, variant.taken_by(engine.info)))
+        except SettingsError as error:
+            raise SheetError(f"settings {variant.name!r}: {error}") from None
+    return taken
 
 
 def _ask_all(

@@ -29,9 +29,9 @@ class Dropping:
     def attach(
         self, taken: Collection[str], attachments: Sequence[Attachment], files: Sequence[str]
     ) -> tuple[Attachment, ...]:
-        """The attachments for the files in the input box; those there were keep their place, and are not read again.
+        """The attachments for the files in the input box; those there were keep their order, and are not read again.
 
-        A file that is no usable sound stays among them with its sentence, and is no reason to refuse the others.
+        A file that is no usable sound stays with its sentence, behind the others: a clip's place is its letter's.
 
         Args:
             taken: Names that recordings of this conversation have.
@@ -48,7 +48,7 @@ class Dropping:
                 left[file] -= 1
                 label = _label(file, {*taken, *(attachment.label for attachment in kept)})
                 kept.append(self._read(Path(file), label))
-        return tuple(kept)
+        return tuple(sorted(kept, key=lambda attachment: attachment.clip is None))
 
     def _read(self, path: Path, label: str) -> Attachment:
         # Gradio refuses such paths itself; this holds whatever way a path came in.

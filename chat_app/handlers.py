@@ -11,10 +11,11 @@ from chat_app.dropping import Dropping
 from chat_app.form import Form
 from chat_app.panes import Panes
 from chat_app.session import Attachment, Box, Exchange, Session
-from chat_app.view import Tray, View
+from chat_app.tray import Tray, tray
+from chat_app.view import Message, View
 from core.engine import Engine
 from core.errors import LalmError
-from core.types import Settings
+from core.types import Effect, Settings, Token
 
 UPDATE_SECONDS = 0.15
 """Between two updates of a running answer: about six a second; more would only keep the browser busy."""
@@ -31,6 +32,7 @@ class Handlers:
         clock: Seconds, for the pace of updates.
         stopping: Tabs whose running answers are to end at their next token. The answer itself ends, and nobody else
             writes the panes: Gradio's own way to cancel lets a late update overtake what Stop has shown.
+        writing: Tabs whose panes somebody writes who answers, so that nothing else may.
     """
 
     engines: tuple[Engine, ...]
@@ -38,10 +40,12 @@ class Handlers:
     dropping: Dropping
     clock: Callable[[], float] = time.monotonic
     stopping: set[str] = field(default_factory=set)
+    writing: set[str] = field(default_factory=set)
 
-    def tray(self, panes: Panes, attachments: Sequence[Attachment]) -> Tray:
-        """The tray for the conversation's clips and those in the input box."""
-        return view.tray(panes.first, attachments, self.engines[0].info.window_seconds)
+    def tray(self, panes: Panes, attachments: Sequence[Attachment], opened: int | None = None) -> Tray:
+        """The tray for the conversation's clips and those in the input box, that of the panel marked as open."""
+        info = self.engines[0].info
+        return tray(panes.first, attachments, info.window_seconds, info.max_clips, opened)
 
     def attach(self, panes: Panes, attachments: Sequence[Attachment], files: Sequence[str]) -> tuple[Attachment, ...]:
         """The attachments for the files in the input box; `attachments` are those there were."""
@@ -131,14 +135,23 @@ class Handlers:
         chats = tuple(view.messages(session, self._many) for session in panes.sessions)
         return View(panes, chats, view.status(self.engines[0].info, phase))
 
-    def working(self, panes: Panes, phase: str) -> View:
-        """Something is being found out about answers that have ended; Stop ends it."""
-        return replace(self.still(panes, phase), working=True)
+    def running(self, panes: Panes) -> Callable[..., View]:
+        """Shows panes of which the last exchanges change; what does not change is drawn once."""
+        before = [Session(session.exchanges[:-1]) for session in panes.sessions]
+        past = [(view.messages(session, self._many), session.attached) for session in before]
+        drawn: dict[int, tuple[Exchange, tuple[Message, ...]]] = {}
 
-    def who(self, exchange: Exchange) -> int:
-        """The engine that gave an answer, by its place; the first where it is not there any more."""
-        names = [engine.info.name for engine in self.engines]
-        return names.index(exchange.model) if exchange.model in names else 0
+        def chat(place: int, last: Exchange) -> tuple[Message, ...]:
+            messages, attached = past[place]
+            if place not in drawn or drawn[place][0] is not last:
+                drawn[place] = last, view.exchange_messages(last, attached, self._many)
+            return (*messages, *drawn[place][1])
+
+        def shown(now: Panes, phase: str, pace: str = "") -> View:
+            chats = tuple(chat(place, session.exchanges[-1]) for place, session in enumerate(now.sessions))
+            return View(now, chats, view.status(self.engines[0].info, phase, pace))
+
+        return shown
 
     @property
     def _many(self) -> bool:
@@ -171,18 +184,10 @@ class Handlers:
             together: Whether all answer at the same time.
             box: Content of the input box from now on; None where the question did not come from it.
         """
-        sessions = list(panes.sessions)
-        # What was said before does not change while an answer runs.
-        past = [view.messages(Session(session.exchanges[:-1]), self._many) for session in sessions]
-        earlier = [Session(session.exchanges[:-1]).clips for session in sessions]
+        sessions, show = list(panes.sessions), self.running(panes)
 
-        def running(phase: str) -> View:
-            chats = tuple(
-                (*before, *view.exchange_messages(session.exchanges[-1], clips, self._many))
-                for before, session, clips in zip(past, sessions, earlier, strict=True)
-            )
-            shown = panes.now(tuple(sessions))
-            return View(shown, chats, view.status(self.engines[0].info, phase))
+        def running(phase: str, pace: str = "") -> View:
+            return show(panes.now(tuple(sessions)), phase, pace)
 
         asks = tuple(
             Ask(form.engine, session.conversation, session.exchanges[-1].settings)
@@ -190,18 +195,24 @@ class Handlers:
         )
         self.stopping.discard(tab)
         yield replace(running(strings.listening(len(panes.first.attached))), box=box)
-        shown_seconds = float("-inf")
+        begun_seconds, shown_seconds = self.clock(), float("-inf")
+        first_token_seconds, tokens = 0.0, 0
         with closing(self.answers(asks, together)) as events:
             for place, event in events:
                 if isinstance(event, Problem):
                     sessions[place] = sessions[place].ended("failed", problem=event.sentence)
-                else:
+                elif not isinstance(event, Effect):
                     sessions[place] = sessions[place].took(event)
+                if isinstance(event, Token):
+                    tokens += 1
+                    first_token_seconds = first_token_seconds or self.clock() - begun_seconds
                 if tab in self.stopping:
                     sessions = [session.ended("stopped") if session.answering else session for session in sessions]
                     break
-                if sessions[place].exchanges[-1].words and self.clock() - shown_seconds >= UPDATE_SECONDS:
-                    yield running(strings.ANSWERING)
+                going_on = any(session.answering for session in sessions)  # else the last update follows
+                words = sessions[place].exchanges[-1].words
+                if going_on and words and self.clock() - shown_seconds >= UPDATE_SECONDS:
+                    yield running(strings.ANSWERING, view.pace(first_token_seconds, tokens))
                     shown_seconds = self.clock()
         yield self._ended(panes.now(tuple(sessions)), box)
 
@@ -218,7 +229,7 @@ class Handlers:
 
 def _settled(panes: Panes) -> Panes:
     """Answers wait for each other, so one that seems to run now was left behind by a breakdown."""
-    return panes.now(tuple(_session_settled(session) for session in panes.sessions))
+    return replace(panes.now(tuple(_session_settled(session) for session in panes.sessions)), busy=False)
 
 
 def _session_settled(session: Session) -> Session:

@@ -1,31 +1,34 @@
 """Components and wiring. What happens is in `handlers`, how it looks as HTML in `view` and `meter`."""
 
 from collections.abc import Callable, Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from chat_app import side, strings, view
+from chat_app import api, clip_actions, clip_panel, habits, keep, kept, meter, side, strings, view
 from chat_app.asking import asker
 from chat_app.dropping import Dropping
-from chat_app.every_order import ask_in_every_order
 from chat_app.form import Forms
 from chat_app.handlers import Handlers
 from chat_app.page import ANSWERING, QUIET, Page, box_of, forms_now, tab
 from chat_app.panes import MOST_PANES, Panes
+from chat_app.restore import fitting
 from chat_app.session import Attachment, Box, Session
-from chat_app.side import Side, kinds
+from chat_app.side import Side, kinds, laid_out, layout
 from chat_app.sidebar import html, sidebar, start
+from chat_app.tray import tray as empty_tray
 from chat_app.view import View
+from chat_app.zerogpu import lent
 from core.audio import Limits
 from core.engine import Engine
 from core.texts import example_conversations
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE / "examples"
-STYLES = ("page.css", "tray.css", "meter.css")
+STYLES = ("page.css", "tray.css", "clip.css", "meter.css", "keep.css", "habits.css")
 MAX_FILE_SIZE = "200mb"
 CACHE_SECONDS = (3_600, 86_400)
 """Uploaded files are looked at every hour and go after a day."""
@@ -47,8 +50,15 @@ def launch_options() -> dict[str, Any]:
             block_title_text_color_dark="*body_text_color",
             block_title_text_size="*text_sm",
             block_title_padding="0",
+            block_info_text_color="*neutral_600",
+            block_info_text_color_dark="*neutral_300",
+            body_text_color_subdued="*neutral_600",
+            body_text_color_subdued_dark="*neutral_300",
+            input_placeholder_color="*neutral_500",
+            input_placeholder_color_dark="*neutral_300",
         ),
         "css_paths": [HERE / name for name in STYLES],
+        "head": f"<style>{(HERE / 'media.css').read_text('utf-8')}</style>",
         "allowed_paths": [str(EXAMPLES)],
         "max_file_size": MAX_FILE_SIZE,
         "footer_links": [],
@@ -65,20 +75,26 @@ def build(*engines: Engine) -> gr.Blocks:
     """The page for one engine or more; answers come one at a time, further questions wait in the queue."""
     infos = tuple(engine.info for engine in engines)
     dropping = Dropping(Path(get_upload_folder()), Limits().up_to(infos[0].longest_seconds))
-    handlers = Handlers(engines, asker(engines), dropping)
+    handlers = Handlers(engines, lent(asker(engines)), dropping)
     with gr.Blocks(title=strings.TITLE, analytics_enabled=False, delete_cache=CACHE_SECONDS, fill_height=True) as demo:
         with gr.Sidebar(label=strings.SETTINGS, open=False, width=330, elem_id="settings"):
             html(f'<h2 class="es-heading">{strings.SETTINGS}</h2>')
+            keeping = keep.keep()
             chosen = gr.Radio([(strings.PANE.format(number=1), 0)], value=0, label=strings.PANE_SETTINGS, visible=False)
             settings = sidebar(infos)
             with gr.Accordion(strings.SIDE_BY_SIDE, open=True):
                 add = gr.Dropdown(kinds(infos), value=None, label=strings.ADD_PANE, elem_id="add-pane")
                 together = gr.Checkbox(False, label=strings.TOGETHER, visible=False, elem_id="together", container=True)
+            reset = gr.Button(strings.DEFAULTS, size="sm", elem_id="defaults")
         tagline = strings.TAGLINE if any(info.attention for info in infos) else strings.TAGLINE_WITHOUT_METER
-        html(f'<header class="es-header"><h1>{strings.TITLE}</h1><p>{tagline}</p></header>')
+        html(habits.header(tagline, infos), js_on_load=(HERE / "habits.js").read_text("utf-8"), elem_id="head")
+        html(habits.hint(infos), elem_id="hint")
+        html(f'<h2 class="es-hidden">{strings.CHAT_LABEL}</h2>', elem_classes="es-hidden")
         with gr.Row(elem_id="panes"):
             columns, heads, closes, chats = zip(*map(_pane, range(MOST_PANES)), strict=True)
-        tray = html(view.tray(Session()).html, js_on_load=(HERE / "player.js").read_text("utf-8"), elem_id="tray")
+        tray = html(empty_tray(Session()).html, js_on_load=(HERE / "tray.js").read_text("utf-8"), elem_id="tray")
+        html(meter.tools(), js_on_load=(HERE / "meter.js").read_text("utf-8"), elem_classes="es-tools")
+        clip = clip_panel.panel()
         # No `file_types`: a file that is no sound is to be refused by a sentence that names it, and only it.
         box = gr.MultimodalTextbox(
             file_count="multiple",
@@ -97,8 +113,10 @@ def build(*engines: Engine) -> gr.Blocks:
             edit = gr.Button(strings.EDIT, size="sm", interactive=False, elem_id="edit")
             undo = gr.Button(strings.UNDO, size="sm", interactive=False, elem_id="undo")
             clear = gr.Button(strings.CLEAR, size="sm", interactive=False, elem_id="clear")
-            in_every_order = gr.Button(strings.ASK_ORDERS, size="sm", interactive=False, elem_id="orders")
+            matter = gr.Button(strings.MATTER, size="sm", interactive=False, elem_id="matter")
+            in_orders = gr.Button(strings.ASK_ORDERS, size="sm", interactive=False, elem_id="orders")
             status = html(view.status(infos[0], strings.READY), elem_id="status")
+            html(f'<p class="es-limits">{escape(habits.limits(infos[0]))}</p>', elem_id="limits")
         page = Page(
             handlers=handlers,
             panes=gr.State(Panes()),
@@ -110,10 +128,13 @@ def build(*engines: Engine) -> gr.Blocks:
             tray=tray,
             box=box,
             status=status,
-            buttons=(retry, edit, undo, clear, in_every_order),
+            buttons=(retry, edit, undo, clear, matter, in_orders),
         )
-        _wire(page)
-        side.wire(page, Side(columns, heads, closes[1:], add, chosen))
+        beside = Side(columns, heads, closes[1:], add, chosen)
+        _wire(page, clip, beside, keeping)
+        side.wire(page, beside)
+        kept.wire(demo, page, heads, reset)
+        api.wire(handlers)
     assert isinstance(demo, gr.Blocks)
     return demo
 
@@ -147,10 +168,10 @@ def _pane(place: int) -> tuple[gr.Column, gr.HTML, gr.Button, gr.Chatbot]:
     return column, head, close, chat
 
 
-def _wire(page: Page) -> None:
+def _wire(page: Page, clip: clip_panel.Panel, beside: Side, keeping: keep.Keep) -> None:
     """Asking, taking back, and the tray."""
     handlers, examples = page.handlers, example_conversations()
-    retry, edit, undo, clear, in_every_order = page.buttons
+    retry, edit, undo, clear, matter, in_orders = page.buttons
 
     def send(
         request: gr.Request,
@@ -161,27 +182,28 @@ def _wire(page: Page) -> None:
     ) -> Iterator[list[Any]]:
         forms, together = forms_now(asked)
         box = box_of(handlers, panes, attachments, content)
-        yield from page.stream(handlers.send(tab(request), panes, box, forms.each, together))
+        yield from page.stream(tab(request), handlers.send(tab(request), panes, box, forms.each, together))
 
     def ask_again(request: gr.Request, panes: Panes, *asked: Any) -> Iterator[list[Any]]:
         forms, together = forms_now(asked)
-        yield from page.stream(handlers.retry(tab(request), panes, forms.each, together))
+        yield from page.stream(tab(request), handlers.retry(tab(request), panes, forms.each, together))
 
-    def ask_orders(request: gr.Request, panes: Panes) -> Iterator[list[Any]]:
-        yield from page.stream(ask_in_every_order(handlers, tab(request), panes))
+    def did_it_matter(request: gr.Request, panes: Panes) -> Iterator[list[Any]]:
+        yield from page.stream(tab(request), page.probes.matter(tab(request), panes))
+
+    def ask_in_every_order(request: gr.Request, panes: Panes) -> Iterator[list[Any]]:
+        yield from page.stream(tab(request), page.probes.in_every_order(tab(request), panes))
 
     def stop(request: gr.Request) -> None:
         handlers.stop(tab(request))
 
-    def refresh(panes: Panes, attachments: tuple[Attachment, ...], content: dict[str, Any]) -> list[Any]:
-        attached = box_of(handlers, panes, attachments, content).attachments
-        seen = handlers.tray(panes, attached)
-        weights = [gr.update(visible=index < seen.clips) for index in range(len(page.sidebar.weights))]
-        return [attached, seen.html, *weights]
-
     def begin(selected: gr.EventData) -> dict[str, Any]:
         example = examples[selected.index]
         return {"text": example.question, "files": [str(EXAMPLES / name) for name in example.files]}
+
+    def take_back(panes: Panes, attachments: tuple[Attachment, ...], content: dict[str, Any], *asked: Any) -> list[Any]:
+        shown = handlers.undo(panes, box_of(handlers, panes, attachments, content))
+        return layout(page, shown, fitting(forms_now(asked)[0], shown.panes.sessions, page.sidebar.infos))
 
     boxed = [page.panes, page.attachments, page.box]
 
@@ -190,16 +212,19 @@ def _wire(page: Page) -> None:
             action(panes, box_of(handlers, panes, attachments, content))
         )
 
-    page.box.submit(send, [*boxed, *page.asked], page.shown, api_name="send", **ANSWERING)
+    page.box.submit(send, [*boxed, *page.asked], page.shown, api_visibility="private", **ANSWERING)
     retry.click(ask_again, [page.panes, *page.asked], page.shown, api_visibility="private", **ANSWERING)
-    in_every_order.click(ask_orders, page.panes, page.shown, api_visibility="private", **ANSWERING)
+    matter.click(did_it_matter, page.panes, page.shown, api_visibility="private", **ANSWERING)
+    in_orders.click(ask_in_every_order, page.panes, page.shown, api_visibility="private", **ANSWERING)
     page.box.stop(stop, **QUIET)
-    trayed = (boxed, [page.attachments, page.tray, *page.sidebar.weights])
+    refresh, box_now, tray_now = clip_actions.wire(page, clip)
+    trayed = (box_now, tray_now)
     page.box.change(refresh, *trayed, **QUIET)
     for action in (
         edit.click(with_box(handlers.edit), boxed, page.shown, **QUIET),
-        undo.click(with_box(handlers.undo), boxed, page.shown, **QUIET),
+        undo.click(take_back, [*boxed, *page.asked], laid_out(page, beside), **QUIET),
         clear.click(lambda panes: page.render(handlers.clear(panes)), page.panes, page.shown, **QUIET),
+        keep.wire(page, beside, keeping, handlers.dropping.uploads),
     ):
         action.then(refresh, *trayed, **QUIET)
     page.chats[0].example_select(begin, None, page.box, **QUIET)

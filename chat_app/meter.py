@@ -1,36 +1,64 @@
-"""The meter card of one answer: where the model attended. A `Summary` in, one string of HTML out."""
+"""The meter card of one answer: where the model attended. A `Trace` in, one string of HTML out; `meter.js` works it."""
 
+import json
 from collections.abc import Sequence
 from html import escape
 
 from chat_app import strings
-from chat_app.summary import Shares, Summary, is_clip
-from chat_app.waveform import badge, badge_colours, cividis, heat, waveform
+from chat_app.basis import basis
+from chat_app.summary import Shares, Summary, is_clip, source_name
+from chat_app.trace import Trace
+from chat_app.waveform import COLOURS, badge_colours, cividis, heat, lettered, waveform
+from chat_app.words import Rows, packed_levels, packed_numbers, rows_of
 from core.audio import level_envelope
 from core.types import Clip, letter
 
 ENVELOPE_BINS = 60
+MOST_WORDS = 400
+"""Words with a row of their own: about 200 kB with eight clips."""
 _SHADES = {"template": 1, "system": 2, "history": 3, "question": 4, "answer": 5, "pairs": 6, "hint": 7}
 
 
-def card(summary: Summary | None, clips: Sequence[Clip]) -> str:
+def card(trace: Trace | None, clips: Sequence[Clip], addresses: Sequence[str] | None = None) -> str:
     """HTML of the card.
 
     Args:
-        summary: Of the answer, or None where the engine gave no readings.
+        trace: Of the answer, or None where the engine gave no readings.
         clips: The conversation's clips up to that answer, in the order of their letters.
+        addresses: Where the page serves each clip. With them the card has controls, which need `meter.js`; without
+            them it has none.
     """
-    if summary is None:
+    if trace is None:
         return _plain(strings.NO_READINGS)
+    summary = trace.summary
     if not summary.clips:
         return _plain(strings.NO_CLIPS)
     assert len(summary.clips) == len(clips), "a reading names every clip of its conversation"
+    words = ""
+    if addresses is not None:
+        rows = rows_of(trace, [clip.seconds for clip in clips], MOST_WORDS)
+        words = _words(rows, boosted=bool(summary.boosted), all_words="".join(rows.words) == "".join(trace.texts))
     return (
-        f'<section class="es-meter" aria-label="{strings.METER_LABEL}">'
-        f"{_needle(summary)}{_clip_rows(summary, clips)}{_heat_legend()}{_stack(summary.applied)}{_basis(summary)}"
+        f'<div class="es-meter" role="group" aria-label="{strings.METER_LABEL}">'
+        f"{_needle(summary)}{words}{_clip_rows(summary, clips, addresses)}{_heat_legend()}"
+        f"{_stack(summary.applied)}{basis(summary)}"
         f'<p class="es-caveat">{strings.CAVEAT}{" " + strings.CAVEAT_BOOST if summary.boosted else ""}</p>'
-        "</section>"
+        f"{_help_button() if addresses is not None else ''}</div>"
     )
+
+
+def tools() -> str:
+    """What `meter.js` needs once on a page: the colours of heat, and the help that every card's button opens."""
+    terms = "".join(f"<dt>{term}</dt><dd>{meaning}</dd>" for term, meaning in strings.METER_HELP)
+    return (
+        f'<dialog class="es-help" data-shades="{" ".join(COLOURS)}" aria-label="{strings.METER_HELP_HEADING}">'
+        f"<h2>{strings.METER_HELP_HEADING}</h2><dl>{terms}</dl>"
+        f'<form method="dialog"><button class="es-button">{strings.CLOSE_HELP}</button></form></dialog>'
+    )
+
+
+def _help_button() -> str:
+    return f'<p><button type="button" class="es-button es-ask-help">{strings.METER_HELP_HEADING}</button></p>'
 
 
 def _plain(sentence: str) -> str:
@@ -56,7 +84,39 @@ def _needle(summary: Summary) -> str:
     )
 
 
-def _clip_rows(summary: Summary, clips: Sequence[Clip]) -> str:
+def _words(rows: Rows, boosted: bool, all_words: bool) -> str:
+    """The words as buttons, with the numbers of each packed beside them; the first button is the whole answer."""
+    if not any(map(str.strip, rows.words)):
+        return ""
+    kinds = (rows.shares, rows.lifts, *([rows.natural] if boosted else []))
+    texts = {
+        "share": strings.SHARE_VALUE,
+        "natural": strings.NATURAL,
+        "heat": strings.HEAT_LABEL,
+        "word": strings.SHOWN_WORD,
+        "whole": strings.SHOWN_WHOLE,
+        "shaded": strings.SHADED,
+        "of": strings.WORD_SHARE,
+    }
+    words = "".join(
+        f'<button type="button" class="es-word" tabindex="-1" aria-pressed="false" dir="auto">'
+        f"{escape(word.strip())}</button>"
+        for word in rows.words
+    )
+    more = "" if all_words else f"<p>{strings.MORE_WORDS.format(words=MOST_WORDS)}</p>"
+    return (
+        f'<details class="es-by-word" data-numbers="{packed_numbers(*kinds)}" '
+        f'data-levels="{packed_levels(rows.levels)}" data-texts="{escape(json.dumps(texts))}">'
+        f"<summary>{strings.WORDS_HEADING}</summary>"
+        f"<p>{strings.WORDS_INFO}</p>"
+        f'<div class="es-words-row" role="toolbar" aria-label="{strings.WORDS_HEADING}">'
+        f'<button type="button" class="es-word es-whole" tabindex="0" aria-pressed="true">{strings.WHOLE}</button>'
+        f'{words}</div>{more}<p class="es-shaded" role="status"></p></details>'
+        f'<p class="es-shown" role="status" dir="auto">{strings.SHOWN_WHOLE}</p>'
+    )
+
+
+def _clip_rows(summary: Summary, clips: Sequence[Clip], addresses: Sequence[str] | None) -> str:
     largest = max(summary.applied.share(source) for source in summary.clips) or 1.0
     densities = [
         [weight * len(profile) / clip.seconds for weight in profile]
@@ -64,37 +124,70 @@ def _clip_rows(summary: Summary, clips: Sequence[Clip]) -> str:
     ]
     peak = max((max(density, default=0.0) for density in densities), default=0.0) or 1.0
     rows = (
-        _clip_row(summary, index, clip, largest, [value / peak for value in densities[index]])
+        _clip_row(
+            summary,
+            index,
+            clip,
+            largest,
+            [value / peak for value in densities[index]],
+            None if addresses is None else addresses[index],
+        )
         for index, clip in enumerate(clips)
     )
     return f'<div class="es-rows">{"".join(rows)}</div>'
 
 
-def _clip_row(summary: Summary, index: int, clip: Clip, largest: float, levels: Sequence[float]) -> str:
+def _clip_row(
+    summary: Summary, index: int, clip: Clip, largest: float, levels: Sequence[float], sound: str | None
+) -> str:
     name, source, shares = letter(index), summary.clips[index], summary.applied
     share, lift = shares.share(source), shares.lift(source)
     label = escape(clip.label)
     number = strings.percent(share)
-    sentence = strings.CLIP_SHARE.format(letter=name, name=label, percent=number, lift=lift)
     hottest = levels.index(max(levels)) if levels else 0
     strip = heat(
         levels,
         strings.HEAT_LABEL.format(
-            letter=name, seconds=clip.seconds, peak=(hottest + 0.5) * clip.seconds / max(len(levels), 1)
+            letter=name,
+            seconds=f"{clip.seconds:.1f}",
+            peak=f"{(hottest + 0.5) * clip.seconds / max(len(levels), 1):.1f}",
         ),
     )
     natural = summary.before_boost.share(source)
     before = f'<i class="es-natural" style="left:{min(natural / largest, 1):.2%}"></i>' if summary.boosted else ""
     was = f'<small class="es-was">{strings.NATURAL.format(percent=strings.percent(natural))}</small>'
+    pick = "" if sound is None else strings.PICK_CLIP.format(letter=name, name=label)
     return (
-        f'<div class="es-row">{badge(index, name)}'
+        f'<div class="es-row" data-letter="{name}" data-seconds="{clip.seconds:.3f}">{lettered(index, name, pick)}'
         f'<div class="es-what"><span class="es-name" title="{label}">{label}</span>'
         f'<div class="es-bar" role="meter" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{100 * share:.1f}" '
-        f'aria-valuetext="{number}" aria-label="{sentence}">'
+        f'aria-valuetext="{strings.SHARE_VALUE.format(percent=number, lift=f"{lift:.2f}")}" '
+        f'aria-label="{strings.CLIP_SHARE.format(letter=name, name=label)}">'
         f'<i style="width:{share / largest:.2%};background:{badge_colours(index)[0]}"></i>{before}</div>'
         f"{was if summary.boosted else ''}</div>"
         f'<div class="es-number"><b>{number}</b><small>{lift:.2f}×</small></div>'
-        f'<div class="es-strip">{waveform(level_envelope(clip, ENVELOPE_BINS))}{strip}</div></div>'
+        f'<div class="es-strip">{_player(name, label, clip.seconds, sound)}'
+        f'<div class="es-track">{waveform(level_envelope(clip, ENVELOPE_BINS))}{strip}'
+        f"{_place(name, label, clip.seconds) if sound is not None else ''}</div></div></div>"
+    )
+
+
+def _player(name: str, label: str, seconds: float, sound: str | None) -> str:
+    if sound is None:
+        return ""
+    return (
+        f'<button type="button" class="es-go" aria-label="{strings.PLAY.format(letter=name, name=label)}"></button>'
+        f'<audio preload="none" src="{sound}"></audio><small class="es-gone" hidden>{strings.SOUND_GONE}</small>'
+    )
+
+
+def _place(name: str, label: str, seconds: float) -> str:
+    """The place in a clip, over its waveform and heat: to be clicked, and moved by keys."""
+    return (
+        f'<div class="es-place" role="slider" tabindex="0" '
+        f'aria-label="{strings.PLACE.format(letter=name, name=label)}" '
+        f'aria-valuemin="0" aria-valuemax="{seconds:.1f}" aria-valuenow="0" data-text="{strings.PLACE_VALUE}" '
+        f'aria-valuetext="{strings.PLACE_VALUE.format(now="0.0", seconds=f"{seconds:.1f}")}"><i></i></div>'
     )
 
 
@@ -104,11 +197,6 @@ def _heat_legend() -> str:
         f'<p class="es-legend">{strings.HEAT_LEGEND}: <span>{strings.LOW} '
         f'<i style="background:linear-gradient(90deg,{stops})"></i> {strings.HIGH}</span></p>'
     )
-
-
-def source_name(source: str) -> str:
-    """A source in the words of the page: clips by their letter."""
-    return source.removeprefix("clip ") if is_clip(source) else strings.SOURCES.get(source, source)
 
 
 def _stack(shares: Shares) -> str:
@@ -138,49 +226,4 @@ def _stack(shares: Shares) -> str:
     return (
         f'<h4>{strings.STACK_HEADING}</h4><div class="es-stack" role="img" aria-label="{spoken}">{"".join(parts)}</div>'
         f'<p class="es-keys">{"".join(legend)}</p>'
-    )
-
-
-def _layers(summary: Summary) -> str:
-    """A small column for each layer read, those with a boost marked."""
-    values = summary.audio_by_layer()
-    columns = "".join(
-        f'<i class="{"es-boosted" if layer in summary.boosted else ""}" style="height:{max(value, 0.01):.1%}" '
-        f'title="{layer}: {strings.percent(value)}"></i>'
-        for layer, value in zip(summary.layers, values, strict=True)
-    )
-    spoken = strings.LAYERS_LABEL.format(
-        values=", ".join(
-            f"{layer} {strings.percent(value)}" for layer, value in zip(summary.layers, values, strict=True)
-        )
-    )
-    return (
-        f'<h4>{strings.LAYERS_HEADING}</h4><div class="es-layers" role="img" aria-label="{spoken}">{columns}</div>'
-        f'<p class="es-ends"><span>{summary.layers[0]}</span><span>{summary.layers[-1]}</span></p>'
-    )
-
-
-def _basis(summary: Summary) -> str:
-    first, last, count = summary.layers[0], summary.layers[-1], len(summary.layers)
-    unbroken = count == last - first + 1
-    layers = (strings.BASIS_LAYERS if unbroken else strings.BASIS_LAYERS_SOME).format(
-        first=first, last=last, count=count
-    )
-    sentences = [
-        strings.BASIS.format(steps=summary.steps, layers=layers, spread=strings.percent(summary.head_spread)),
-        strings.BASIS_SINK.format(percent=strings.percent(1 - summary.applied.outside_sink)),
-        strings.BASIS_TOKENS.format(
-            counts=", ".join(
-                f"{escape(source_name(source))} {count:.0f}"
-                for source, count in zip(summary.sources, summary.tokens, strict=True)
-                if count
-            )
-        ),
-        strings.BASIS_BARS,
-    ]
-    if summary.boosted:
-        sentences.insert(1, strings.BASIS_BOOST.format(first=summary.boosted[0], last=summary.boosted[-1]))
-    return (
-        f'<details class="es-basis"><summary>{strings.BASIS_HEADING}</summary>{_layers(summary)}'
-        f"<p>{' '.join(sentences)}</p></details>"
     )

@@ -37,10 +37,11 @@ def card(ordered: Sequence[Ordered]) -> str:
     odd = {order for order, _ in found.odd}
     rows = "".join(_row(answer, odd=answer.order in odd) for answer in ordered)
     return (
-        f'<section class="es-meter es-orders" aria-label="{strings.ORDERS_LABEL}"><h4>{strings.ORDERS_LABEL}</h4>'
+        f'<div class="es-meter es-orders" role="group" aria-label="{strings.ORDERS_LABEL}">'
+        f"<h4>{strings.ORDERS_LABEL}</h4>"
         f'<p class="es-vote">{heading}</p><ul class="es-groups">{groups}</ul>'
         f'<details class="es-basis"><summary>{strings.ORDERS_ANSWERS}</summary>'
-        f'<ol class="es-ordered">{rows}</ol></details><p class="es-caveat">{strings.ORDERS_CAVEAT}</p></section>'
+        f'<ol class="es-ordered">{rows}</ol></details><p class="es-caveat">{strings.ORDERS_CAVEAT}</p></div>'
     )
 
 

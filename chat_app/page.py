@@ -6,10 +6,10 @@ from typing import Any
 
 import gradio as gr
 
-from chat_app.every_order import can_be_asked
 from chat_app.form import Forms
 from chat_app.handlers import Handlers
 from chat_app.panes import Panes
+from chat_app.probes import Probes
 from chat_app.session import Attachment, Box
 from chat_app.sidebar import Sidebar, form, html
 from chat_app.view import Card, Message, View
@@ -35,7 +35,7 @@ class Page:
         tray: The clips.
         box: What is asked next.
         status: The status line.
-        buttons: Those that wait while an answer runs: retry, edit, undo, clear, ask in every order.
+        buttons: Those that wait while an answer runs: retry, edit, undo, clear, matter, in every order.
     """
 
     handlers: Handlers
@@ -51,6 +51,11 @@ class Page:
     buttons: tuple[gr.Button, ...]
 
     @property
+    def probes(self) -> Probes:
+        """What is found out about answers on demand."""
+        return Probes(self.handlers)
+
+    @property
     def shown(self) -> list[Any]:
         """The outputs for `render`."""
         return [self.panes, *self.chats, self.status, self.box, self.attachments, *self.buttons]
@@ -62,7 +67,7 @@ class Page:
 
     def render(self, shown: View, *, buttons: bool = True) -> list[Any]:
         """Values for `shown`. What does not change within an answer is left out where `buttons` is False."""
-        answering = shown.panes.answering or shown.working
+        answering = shown.panes.answering
         chats = [[_bubble(message) for message in messages] for messages in shown.chats]
         unused = [gr.skip()] * (len(self.chats) - len(chats))
         box, attached = (gr.skip(), gr.skip()) if not buttons else (gr.update(**_stops(answering)), gr.skip())
@@ -72,17 +77,27 @@ class Page:
             attached = shown.box.attachments
         idle = bool(shown.panes.first.exchanges) and not answering
         undo = bool(shown.panes.before) and not answering
-        orders = idle and any(map(can_be_asked, shown.panes.sessions))
-        ready = [gr.update(interactive=on) if buttons else gr.skip() for on in (idle, idle, undo, idle, orders)]
+        probed = (self.probes.can_matter(shown.panes), self.probes.can_be_ordered(shown.panes))
+        interactive = (idle, idle, undo, idle, *probed)
+        ready = [gr.update(interactive=on) if buttons else gr.skip() for on in interactive]
         return [shown.panes, *chats, *unused, shown.status, box, attached, *ready]
 
-    def stream(self, views: Iterator[View]) -> Iterator[list[Any]]:
-        """Updates for the page; what does not change within an answer is sent at its beginning and end only."""
+    def stream(self, tab: str, views: Iterator[View]) -> Iterator[list[Any]]:
+        """Updates for the page; what does not change within an answer is sent at its beginning and end only.
+
+        Args:
+            tab: Where they are shown; until they end, `Handlers.writing` has it.
+            views: What is shown.
+        """
         answering: bool | None = None
-        for shown in views:
-            now = shown.panes.answering or shown.working
-            yield self.render(shown, buttons=answering != now)
-            answering = now
+        self.handlers.writing.add(tab)
+        try:
+            for shown in views:
+                now = shown.panes.answering
+                yield self.render(shown, buttons=answering != now)
+                answering = now
+        finally:
+            self.handlers.writing.discard(tab)
 
 
 def forms_now(asked: Sequence[Any]) -> tuple[Forms, bool]:

@@ -16,11 +16,14 @@ class Panes:
 
     Attributes:
         sessions: Side by side, the first one first. All have been asked the same questions.
-        before: The same before each of the last actions, the latest last.
+        before: The same before each of the last actions, the latest last. Before a conversation was opened there may
+            have been more panes, or fewer.
+        busy: While something is found out about answers that have ended.
     """
 
     sessions: Sessions = (Session(),)
     before: tuple[Sessions, ...] = ()
+    busy: bool = False
 
     @property
     def first(self) -> Session:
@@ -29,8 +32,8 @@ class Panes:
 
     @property
     def answering(self) -> bool:
-        """True while an answer has not ended."""
-        return any(session.answering for session in self.sessions)
+        """True while an answer has not ended, or something is found out about one: nothing else may change them."""
+        return self.busy or any(session.answering for session in self.sessions)
 
     def now(self, sessions: Sessions) -> "Panes":
         """With other sessions, as part of the action that runs."""
@@ -50,13 +53,22 @@ class Panes:
         assert len(self.sessions) < MOST_PANES
         return Panes(
             (*self.sessions, replace(self.sessions[place], notice="")),
-            tuple((*sessions, sessions[place]) for sessions in self.before),
+            tuple(
+                (*sessions, sessions[place]) if len(sessions) == len(self.sessions) else sessions
+                for sessions in self.before
+            ),
         )
 
     def without(self, place: int) -> "Panes":
         """With one pane less; what was there before forgets it too."""
         assert len(self.sessions) > 1
-        return Panes(_without(self.sessions, place), tuple(_without(sessions, place) for sessions in self.before))
+        return Panes(
+            _without(self.sessions, place),
+            tuple(
+                _without(sessions, place) if len(sessions) == len(self.sessions) else sessions
+                for sessions in self.before
+            ),
+        )
 
     def without_last(self) -> tuple[Sessions, Box]:
         """All with the last exchange taken back, and what to put into the input box for it."""

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import soundfile
 
-from chat_app import meter, strings, view
+from chat_app import effect, meter, orders_card, strings, view
 from chat_app.session import Exchange
 from chat_app.told import in_full
 from chat_app.waveform import badge
-from core.engine import EngineInfo
 from core.types import SAMPLING_RATE_HZ, Clip, letter
 
 HERE = Path(__file__).parent
@@ -30,21 +29,23 @@ class Section:
         name: Of the clips together. Hostile text.
         clips: In the order of their letters; none where they could not be used.
         problem: The sentence that says why not, or empty.
-        answers: Name of the settings and what came back, in the order asked; each is a conversation of its own.
+        answers: Name of the settings and what came back, in the order asked.
+        earlier: Clips of the same conversation that were dropped before: their letters come first.
     """
 
     name: str
     clips: tuple[Clip, ...]
     problem: str
     answers: tuple[tuple[str, Exchange], ...]
+    earlier: tuple[Clip, ...] = ()
 
 
-def report(title: str, info: EngineInfo, sections: Sequence[Section]) -> str:
+def report(title: str, who: str, sections: Sequence[Section]) -> str:
     """The whole file.
 
     Args:
         title: Heading. Hostile text.
-        info: Who answered.
+        who: Who answered, in one line. Hostile text.
         sections: In the order shown.
     """
     css = "".join((HERE / name).read_text("utf-8") for name in ("page.css", "meter.css", "report.css"))
@@ -56,7 +57,7 @@ def report(title: str, info: EngineInfo, sections: Sequence[Section]) -> str:
         f"<title>{escape(title)} · {strings.TITLE}</title><style>{css}</style></head>"
         '<body class="gradio-container"><main class="es-report">'
         f'<header class="es-header"><h1 dir="auto">{escape(title)}</h1>'
-        f"<p>{strings.TITLE} · <bdi>{escape(view.who_answers(info))}</bdi></p></header>"
+        f"<p>{strings.TITLE} · <bdi>{escape(who)}</bdi></p></header>"
         f"{_made_with(sections)}{body}</main></body></html>\n"
     )
 
@@ -72,12 +73,12 @@ def _made_with(sections: Sequence[Section]) -> str:
 
 
 def _section(section: Section) -> str:
-    clips = "".join(_clip(index, clip) for index, clip in enumerate(section.clips))
+    clips = "".join(_clip(index, clip) for index, clip in enumerate(section.clips, start=len(section.earlier)))
     clips = f'<ul class="es-clips">{clips}</ul>' if clips else ""
     problem = f'<p class="es-notice">{escape(section.problem)}</p>' if section.problem else ""
     questions = "".join(
         f'<h3 dir="auto">{escape(text)}</h3><div class="es-answers">'
-        f"{''.join(_answer(name, exchange, section.clips) for name, exchange in answers)}</div>"
+        f"{''.join(_answer(name, exchange, (*section.earlier, *section.clips)) for name, exchange in answers)}</div>"
         for text, answers in groupby(section.answers, key=lambda answer: answer[1].text)
     )
     return f'<section class="es-group"><h2 dir="auto">{escape(section.name)}</h2>{clips}{problem}{questions}</section>'
@@ -104,7 +105,9 @@ def _answer(name: str, exchange: Exchange, clips: Sequence[Clip]) -> str:
     words = exchange.words.strip() or silence
     shown = f'<p class="es-words" dir="auto">{escape(words)}</p>' if words else ""
     problem = f'<p class="es-notice">{escape(exchange.problem)}</p>' if exchange.problem else ""
-    card = meter.card(exchange.summary, clips) if exchange.words or exchange.summary else ""
+    card = meter.card(exchange.trace, clips) if exchange.words or exchange.trace else ""
+    card += effect.section(exchange.effect, exchange.summary, clips) if exchange.effect else ""
+    card += orders_card.card(exchange.ordered)
     return (
         f'<article class="es-answer"><h4 class="es-setting" dir="auto">{escape(name)}</h4>{shown}{problem}{card}'
         f'<p class="es-cost">{escape(view.cost(exchange))}</p></article>'

@@ -6,7 +6,7 @@ from typing import Literal
 
 from chat_app.summary import Summary
 from chat_app.trace import Trace
-from core.types import Clip, Conversation, Done, Event, Settings, Stats, Token, Turn
+from core.types import Clip, Conversation, Done, Effect, Event, Settings, Stats, Token, Turn
 
 Ending = Literal["answering", "stop", "length", "stopped", "failed"]
 
@@ -16,16 +16,22 @@ class Attachment:
     """A file a person dropped.
 
     Attributes:
-        path: Where it was uploaded to.
+        path: Where it was uploaded to; by this the input box knows it.
         label: The name a person knows it by. Hostile text.
-        clip: What was read from it, or None where it is no usable sound.
+        clip: What the model will hear of it, or None where it is no usable sound.
         problem: The sentence that says why not, or empty.
+        whole: All of the sound, where `clip` is only a part of it.
+        start_seconds: Where in `whole` that part begins.
+        played: A file that sounds like that part.
     """
 
     path: str
     label: str
     clip: Clip | None = None
     problem: str = ""
+    whole: Clip | None = None
+    start_seconds: float = 0.0
+    played: str = ""
 
     @property
     def sound(self) -> Clip:
@@ -70,6 +76,7 @@ class Exchange:
         tokens: The answer so far, with its readings; reduced to `words` and `trace` at the end.
         words: The answer so far.
         trace: Where the model attended; None before the end, and for an engine that reads no attention.
+        effect: Whether the clips mattered, as far as it was asked and is known.
         stats: What the answer cost; None where it did not end by itself.
         ending: How it ended.
         problem: The sentence that says why it broke off, unescaped, or empty.
@@ -84,6 +91,7 @@ class Exchange:
     tokens: tuple[Token, ...] = ()
     words: str = ""
     trace: Trace | None = None
+    effect: Effect | None = None
     stats: Stats | None = None
     ending: Ending = "answering"
     problem: str = ""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from core.engine import EngineInfo
 from core.errors import SettingsError, SheetError
 from core.texts import one_line
 from core.types import Settings
@@ -40,6 +41,20 @@ class Variant:
         if changes.get("adapter") == NO_ADAPTER:
             changes["adapter"] = None
         return replace(default, boost=replace(default.boost, **boost), **changes)
+
+    def taken_by(self, info: EngineInfo) -> Settings:
+        """The settings for one engine.
+
+        Raises:
+            SettingsError: A value is out of range, or this engine has no such thing.
+        """
+        settings = self.over(info.default)
+        if settings.adapter is not None and settings.adapter not in info.adapters:
+            known = ", ".join((NO_ADAPTER, *info.adapters))
+            raise SettingsError(f"adapter {settings.adapter!r} is not loaded: choose one of {known}.")
+        if settings.boost.on and not info.attention:
+            raise SettingsError(f"method {settings.boost.method} cannot act there: leave it out.")
+        return settings
 
 
 @dataclass(frozen=True)
@@ -134,7 +149,7 @@ def _sheet(data: dict[str, Any], folder: Path) -> Sheet:
     _check(data, TOP, needed=("clips", "questions"))
     groups = tuple(_group(table, f"clips {number}", folder) for number, table in enumerate(data["clips"], start=1))
     tables = data.get("settings", [{"name": "default"}])
-    variants = tuple(_variant(table, number) for number, table in enumerate(tables, start=1))
+    variants = tuple(variant(table, f"settings {number}") for number, table in enumerate(tables, start=1))
     _distinct("clips", [group.name for group in groups])
     _distinct("settings", [variant.name for variant in variants])
     adapters = data.get("adapter", [])
@@ -180,8 +195,16 @@ def _inside(folder: Path, file: str, where: str) -> Path:
     return path
 
 
-def _variant(table: dict[str, Any], number: int) -> Variant:
-    where = f"settings {number}"
+def variant(table: dict[str, Any], where: str = "settings") -> Variant:
+    """A variant of a table of the keys in `VARIANT`.
+
+    Args:
+        table: From anybody.
+        where: What the sentence calls the table.
+
+    Raises:
+        SheetError: A key or value is wrong; the sentence names the key.
+    """
     _check(table, VARIANT, where=where)
     changes = {key: value for key, value in table.items() if key != "name"}
     changes |= {key: float(changes[key]) for key in ("alpha", "temperature") if key in changes}
@@ -193,6 +216,18 @@ def _variant(table: dict[str, Any], number: int) -> Variant:
         except SettingsError as error:
             raise SheetError(f"{where}: {key}: {error}") from None
     return Variant(_name(table.get("name", where)), changes)
+
+
+def as_table(settings: Settings) -> dict[str, Any]:
+    """The keys of `VARIANT` that give these settings, but for the name."""
+    boost = settings.boost
+    return {
+        "method": boost.method,
+        "alpha": boost.alpha,
+        "band": list(boost.band),
+        "adapter": settings.adapter or NO_ADAPTER,
+        **{key: getattr(settings, key) for key in ("system", "temperature", "max_tokens", "seed", "facts")},
+    }
 
 
 def _name(text: str) -> str:

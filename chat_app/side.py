@@ -14,6 +14,7 @@ from chat_app.page import QUIET, Page, forms_now
 from chat_app.panes import MOST_PANES, Panes
 from chat_app.sidebar import STRENGTHS, asked_of
 from chat_app.told import differences
+from chat_app.view import View
 from core.engine import EngineInfo
 from core.errors import SettingsError
 
@@ -87,59 +88,70 @@ def headings(forms: Sequence[Form], infos: Sequence[EngineInfo]) -> tuple[str, .
     )
 
 
+def laid_out(page: Page, side: Side) -> list[Any]:
+    """The outputs for `layout`."""
+    return [*page.shown, *side.columns, page.together, side.add, *_chosen_out(page, side)]
+
+
+def layout(page: Page, shown: View, forms: Forms) -> list[Any]:
+    """Values for an action after which there may be another number of panes: a form for each pane of `shown`."""
+    count = len(forms.each)
+    assert count == len(shown.panes.sessions)
+    return [
+        *page.render(shown),
+        *(gr.update(visible=place < count) for place in range(MOST_PANES)),
+        gr.update(visible=count > 1),
+        gr.update(value=None, interactive=count < MOST_PANES),
+        *_choice(page, forms),
+    ]
+
+
+def _chosen_out(page: Page, side: Side) -> list[Any]:
+    return [page.forms, side.chosen, *side.heads, *page.sidebar.shown]
+
+
+def _choice(page: Page, forms: Forms) -> list[Any]:
+    places = [(strings.PANE.format(number=place + 1), place) for place in range(len(forms.each))]
+    return [
+        forms,
+        gr.update(choices=places, value=forms.chosen, visible=len(places) > 1),
+        *_heads(page, forms),
+        *page.sidebar.shows(forms.each[forms.chosen]),
+    ]
+
+
+def _heads(page: Page, forms: Forms) -> list[str]:
+    heads = headings(forms.each, page.sidebar.infos)
+    return [*heads, *[""] * (MOST_PANES - len(heads))]
+
+
 def wire(page: Page, side: Side) -> None:
     """Opens, closes and chooses panes."""
-    infos = page.sidebar.infos
-
-    def heads_of(forms: Forms) -> list[str]:
-        heads = headings(forms.each, infos)
-        return [*heads, *[""] * (MOST_PANES - len(heads))]
-
-    def layout(panes: Panes, forms: Forms) -> list[Any]:
-        count = len(forms.each)
-        return [
-            *page.render(page.handlers.still(panes)),
-            *(gr.update(visible=place < count) for place in range(MOST_PANES)),
-            gr.update(visible=count > 1),
-            gr.update(value=None, interactive=count < MOST_PANES),
-            *choice(forms),
-        ]
-
-    def choice(forms: Forms) -> list[Any]:
-        places = [(strings.PANE.format(number=place + 1), place) for place in range(len(forms.each))]
-        return [
-            forms,
-            gr.update(choices=places, value=forms.chosen, visible=len(places) > 1),
-            *heads_of(forms),
-            *page.sidebar.shows(forms.each[forms.chosen]),
-        ]
-
-    chosen_out = [page.forms, side.chosen, *side.heads, *page.sidebar.shown]
-    laid_out = [*page.shown, *side.columns, page.together, side.add, *chosen_out]
+    infos, chosen_out, outputs = page.sidebar.infos, _chosen_out(page, side), laid_out(page, side)
 
     def add(panes: Panes, kind: str, *asked: Any) -> list[Any]:
         forms, _ = forms_now(asked)
         if panes.answering or len(forms.each) == MOST_PANES or not kind:
-            return [gr.skip()] * len(laid_out)
+            return [gr.skip()] * len(outputs)
         opened = varied(forms.each[forms.chosen], kind, infos)
-        return layout(panes.beside(forms.chosen), forms.beside(opened))
+        return layout(page, page.handlers.still(panes.beside(forms.chosen)), forms.beside(opened))
 
     def close(place: int, panes: Panes, *asked: Any) -> list[Any]:
         forms, _ = forms_now(asked)
         if panes.answering or place >= len(forms.each):
-            return [gr.skip()] * len(laid_out)
-        return layout(panes.without(place), forms.without(place))
+            return [gr.skip()] * len(outputs)
+        return layout(page, page.handlers.still(panes.without(place)), forms.without(place))
 
     def choose(place: int, *asked: Any) -> list[Any]:
-        return choice(replace(forms_now(asked)[0], chosen=place))
+        return _choice(page, replace(forms_now(asked)[0], chosen=place))
 
-    side.add.select(add, [page.panes, side.add, *page.asked], laid_out, **QUIET)
+    side.add.select(add, [page.panes, side.add, *page.asked], outputs, **QUIET)
     for place, button in enumerate(side.closes, start=1):
-        button.click(partial(close, place), [page.panes, *page.asked], laid_out, **QUIET)
+        button.click(partial(close, place), [page.panes, *page.asked], outputs, **QUIET)
     side.chosen.select(choose, [side.chosen, *page.asked], chosen_out, **QUIET)
     gr.on(
         [field.input for field in page.sidebar.fields],  # type: ignore[attr-defined]
-        lambda *asked: heads_of(forms_now(asked)[0]),
+        lambda *asked: _heads(page, forms_now(asked)[0]),
         page.asked,
         list(side.heads),
         trigger_mode="always_last",

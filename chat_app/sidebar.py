@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 
 from chat_app import strings
 from chat_app.form import Form
@@ -31,12 +32,14 @@ class Sidebar:
         fields: Values of a `Form`, in the order `form` takes them.
         weights: Those of `fields` that weigh one clip each.
         around: What shows and hides with them: the boost as a whole, its band, its weights.
+        choices: Events of what sets several fields at once, after which they can be read.
     """
 
     infos: tuple[EngineInfo, ...]
     fields: tuple[gr.components.FormComponent, ...]
     weights: tuple[gr.Slider, ...]
     around: tuple[gr.Accordion, gr.Column, gr.Column]
+    choices: tuple[Dependency, ...] = ()
 
     @property
     def shown(self) -> list[Any]:
@@ -181,10 +184,12 @@ def sidebar(infos: tuple[EngineInfo, ...]) -> Sidebar:
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
     # What a person chooses, not what `shows` sets: not `change`; and `input` of a dropdown comes three times.
-    method.select(choose, list(fields), built.shown, **quiet)
-    engine.select(ask_another, list(fields), built.shown, **quiet)
-    preset.select(lambda text: text, preset, system, **quiet)
-    return built
+    choices = (
+        method.select(choose, list(fields), built.shown, **quiet),
+        engine.select(ask_another, list(fields), built.shown, **quiet),
+        preset.select(lambda text: text, preset, system, **quiet),
+    )
+    return replace(built, choices=choices)
 
 
 def asked_of(chosen: Form, infos: Sequence[EngineInfo], engine: int) -> Form:
@@ -195,6 +200,7 @@ def asked_of(chosen: Form, infos: Sequence[EngineInfo], engine: int) -> Form:
         chosen,
         engine=engine,
         method=boost.method,
+        alpha=boost.alpha,
         adapter=chosen.adapter if chosen.adapter in info.adapters else best.adapter,
     )
 

@@ -1,12 +1,11 @@
 """Readings of one answer reduced to the numbers the meter shows. Pure: no screen, no model."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from core.types import AttentionReading
+from chat_app import strings
 
 SINK = "template"
 """Source whose weight is taken out: position 0 and the template's tokens draw weight whatever is asked."""
@@ -15,6 +14,11 @@ SINK = "template"
 def is_clip(source: str) -> bool:
     """True for the sources "clip A", "clip B" ..."""
     return source.startswith("clip ")
+
+
+def source_name(source: str) -> str:
+    """A source in the words of the page: clips by their letter."""
+    return source.removeprefix("clip ") if is_clip(source) else strings.SOURCES.get(source, source)
 
 
 @dataclass(frozen=True)
@@ -111,30 +115,6 @@ class Summary:
     def audio_by_layer(self) -> tuple[float, ...]:
         """Share of attention on audio in each layer read, as applied, shape (layers,)."""
         return tuple(Shares(self.sources, self.tokens, row).audio for row in self.weights)
-
-
-def summarise(readings: Sequence[AttentionReading]) -> Summary:
-    """Means over `readings`, at least one, one a token of one answer."""
-    first = readings[0]
-    assert all(reading.sources == first.sources and reading.layers == first.layers for reading in readings)
-    profiles = [
-        np.mean([reading.profiles[clip] for reading in readings], axis=0) for clip in range(len(first.profiles))
-    ]
-    return Summary(
-        steps=len(readings),
-        sources=first.sources,
-        tokens=tuple(np.mean([reading.tokens for reading in readings], axis=0).tolist()),
-        layers=first.layers,
-        boosted=tuple(sorted({layer for reading in readings for layer in reading.boosted})),
-        weights=_rows(np.mean([reading.weights for reading in readings], axis=0)),
-        natural=_rows(np.mean([reading.natural for reading in readings], axis=0)),
-        head_spread=float(np.mean([reading.head_spread for reading in readings])),
-        profiles=_rows(profiles),
-    )
-
-
-def _rows(matrix: Sequence[np.ndarray] | np.ndarray) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(float(value) for value in row) for row in matrix)
 
 
 def _mean_rows(rows: tuple[tuple[float, ...], ...]) -> tuple[float, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chat_app.summary import Summary, summarise
+from chat_app.summary import Summary
 from core.types import AttentionReading, Token
 
 Array = NDArray[np.float32]
@@ -71,7 +71,17 @@ class Trace:
     @cached_property
     def summary(self) -> Summary:
         """Means over the whole answer."""
-        return summarise(self.readings)
+        return Summary(
+            steps=self.steps,
+            sources=self.sources,
+            tokens=_means(self.tokens),
+            layers=self.layers,
+            boosted=self.boosted,
+            weights=_rows(self.weights.mean(axis=0, dtype=np.float64)),
+            natural=_rows(self.natural.mean(axis=0, dtype=np.float64)),
+            head_spread=float(self.head_spread.mean(dtype=np.float64)),
+            profiles=tuple(map(_means, self.profiles)),
+        )
 
     @property
     def readings(self) -> tuple[AttentionReading, ...]:
@@ -108,7 +118,11 @@ def _array(rows: Iterator[Any]) -> Array:
     return array
 
 
-def _rows(matrix: Array) -> tuple[tuple[float, ...], ...]:
+def _means(rows: Array) -> tuple[float, ...]:
+    return tuple(rows.mean(axis=0, dtype=np.float64).tolist())
+
+
+def _rows(matrix: NDArray[Any]) -> tuple[tuple[float, ...], ...]:
     return tuple(map(tuple, matrix.tolist()))
 
 

@@ -1,7 +1,12 @@
-"""Small drawings of one clip: its waveform, and a strip of heat along it. Strings in, SVG out."""
+"""What one clip looks like and where it is served: its letter, its waveform, a strip of heat along it."""
 
 from collections.abc import Sequence
+from html import escape
 from itertools import pairwise
+from pathlib import Path
+from urllib.parse import quote
+
+from chat_app.session import Attachment
 
 WIDTH = 240
 HEIGHT = 32
@@ -26,6 +31,11 @@ _CIVIDIS = (
 )
 
 
+def address(attachment: Attachment) -> str:
+    """Where the page serves what the model hears of a clip, escaped. Only what lies in the upload folder is served."""
+    return escape("gradio_api/file=" + quote(Path(attachment.played or attachment.path).as_posix()))
+
+
 def badge_colours(index: int) -> tuple[str, str]:
     """Background and text colour of the clip at `index`; they come round again, the letters do not."""
     background = _BADGES[index % len(_BADGES)]
@@ -38,12 +48,29 @@ def badge(index: int, name: str) -> str:
     return f'<span class="es-badge" style="background:{background};color:{text}">{name}</span>'
 
 
+def lettered(index: int, name: str, label: str) -> str:
+    """The clip's letter as a button that says `label`, already escaped; as a mere badge where it is empty."""
+    background, text = badge_colours(index)
+    style = f'style="background:{background};color:{text}"'
+    if not label:
+        return badge(index, name)
+    return (
+        f'<button type="button" class="es-badge es-pick" aria-pressed="false" aria-label="{label}" title="{label}" '
+        f"{style}>{name}</button>"
+    )
+
+
 def cividis(value: float) -> str:
     """Colour of `value`, clipped to 0..1, as `#rrggbb`."""
     place = min(max(value, 0.0), 1.0) * (len(_CIVIDIS) - 1)
     low = min(int(place), len(_CIVIDIS) - 2)
     mixed = (round(a + (b - a) * (place - low)) for a, b in zip(_CIVIDIS[low], _CIVIDIS[low + 1], strict=True))
     return "#" + "".join(f"{part:02x}" for part in mixed)
+
+
+SHADES = 64
+COLOURS = tuple(cividis(shade / (SHADES - 1)) for shade in range(SHADES))
+"""What heat is drawn in: a difference of one shade in 64 cannot be seen, and a shade takes one character to send."""
 
 
 def waveform(envelope: Sequence[float]) -> str:
@@ -67,10 +94,11 @@ def heat(levels: Sequence[float], sentence: str) -> str:
     """SVG strip of `levels` 0..1, one equal bin each. `sentence`, already escaped, is read in its stead."""
     step = WIDTH / max(len(levels), 1)
     edges = [index * step for index in range(len(levels) + 1)]
+    fills = [COLOURS[round(level * (SHADES - 1))] for level in levels]
     # Each bin reaches a little under the next: without it, thin gaps show at odd zooms.
     bins = "".join(
-        f'<rect x="{left:.2f}" width="{right - left + 0.4:.2f}" height="8" fill="{cividis(level)}"/>'
-        for (left, right), level in zip(pairwise(edges), levels, strict=True)
+        f'<rect x="{left:.2f}" width="{right - left + 0.4:.2f}" height="8" fill="{fill}"/>'
+        for (left, right), fill in zip(pairwise(edges), fills, strict=True)
     )
     return (
         f'<svg class="es-heat" viewBox="0 0 {WIDTH} 8" preserveAspectRatio="none" role="img" aria-label="{sentence}">'

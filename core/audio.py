@@ -112,6 +112,38 @@ def level_envelope(clip: Clip, bins: int) -> tuple[float, ...]:
     return tuple(float(peak) for peak in np.maximum.reduceat(np.abs(clip.samples), starts))
 
 
+def cut(clip: Clip, start_seconds: float, stop_seconds: float, limits: Limits = Limits()) -> Clip:
+    """The part of a clip between two moments, to the nearest sample; moments outside the clip count as its ends.
+
+    Raises:
+        AudioError: The part would not be accepted as a clip: it is too short, or silent throughout.
+    """
+    first, last = (
+        round(min(max(seconds, 0.0), clip.seconds) * SAMPLING_RATE_HZ) for seconds in (start_seconds, stop_seconds)
+    )
+    shortest_ms = limits.min_seconds * 1000
+    if last - first < limits.min_seconds * SAMPLING_RATE_HZ:
+        advice = f"let the end be at least {shortest_ms:.0f} ms after the start."
+        raise AudioError(clip.label, f"so little of it cannot be heard: {advice}")
+    samples = clip.samples[first:last]
+    if float(np.abs(samples).max()) < 10.0 ** (SILENCE_DB / 20.0):
+        raise AudioError(clip.label, f"this part is silent (below {SILENCE_DB:g} dB throughout): choose another.")
+    return Clip(samples, clip.label, clip.source_hz)
+
+
+def write_wav(clip: Clip, path: Path) -> None:
+    """What the model hears of a clip as a file that every browser plays: 16 kHz mono, 16 bits.
+
+    Raises:
+        AudioError: The file cannot be written.
+    """
+    try:
+        soundfile.write(path, clip.samples, SAMPLING_RATE_HZ, subtype="PCM_16", format="WAV")
+    except soundfile.LibsndfileError:
+        advice = "make room on the disk, or drop the clip again."
+        raise AudioError(clip.label, f"a file of this part cannot be written: {advice}") from None
+
+
 @contextmanager
 def _opened(path: Path, name: str, limits: Limits) -> Iterator[BinaryIO]:
     """The file, after what can be told without decoding: it exists, and its size is within the limits."""

@@ -1,7 +1,8 @@
-"""Values to JSON and back: conversations with their sound, settings, boosts, readings, events.
+"""Values to JSON and back: conversations with their sound, settings, boosts, readings, effects, events.
 
 One envelope for all: `{"earshot": 1, "kind": "Settings", "value": {...}}`. A dataclass is an object of its fields, a
 tuple a list. A conversation stores each recording once, under its digest; turns point to it with their own label.
+Dataclasses of other modules go the same way; what of them is kept elsewhere has a writer and a reader of its own.
 
 Samples are raw little-endian float32 in base64, 85 kB per second of sound. A compressed format would be smaller, but
 flac holds integers only: what a model heard would come back rounded, under another digest, and miss every cache.
@@ -13,6 +14,7 @@ import base64
 import binascii
 import json
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -25,15 +27,14 @@ from core.errors import ConversationError, SettingsError
 from core.types import (
     SAMPLING_RATE_HZ,
     AttentionReading,
-    Boost,
     Clip,
     Conversation,
     Done,
+    Effect,
     Event,
     Part,
     Role,
     Settings,
-    Stats,
     Token,
     Turn,
 )
@@ -43,28 +44,42 @@ VERSION = 1
 LATER: dict[type, frozenset[str]] = {Settings: frozenset({"facts"})}
 """Entries that the first files of this version lack; where one is missing its default holds."""
 
-Value = Conversation | Settings | Boost | AttentionReading | Stats | Token | Done
-V = TypeVar("V", Conversation, Settings, Boost, AttentionReading, Stats, Token, Done)
+V = TypeVar("V")
+
+Own = Mapping[type, Callable[[Any], Any]]
+"""Classes that are not written as the object of their fields, and what is done with a value of each instead."""
+PLAIN: Own = {}
 
 FLOAT32 = np.dtype("<f4")
+Row = tuple[Any, ...]
 
 
-def dumps(value: Value) -> str:
-    """The value as JSON text; `loads` gives back an equal one, samples bit by bit."""
-    body = _conversation_json(value) if isinstance(value, Conversation) else _plain(value)
+def dumps(value: Any, own: Own = PLAIN) -> str:
+    """A frozen dataclass as JSON text; `loads` gives back an equal one, samples bit by bit.
+
+    Args:
+        value: Its fields are texts, numbers, tuples and such dataclasses.
+        own: Writers: what stands in the JSON for a value of these classes.
+    """
+    body = _conversation_json(value) if isinstance(value, Conversation) else plain(value, own)
     return json.dumps({"earshot": VERSION, "kind": type(value).__name__, "value": body}, allow_nan=False)
 
 
-def loads(text: str, kind: type[V]) -> V:
+def loads(text: str, kind: type[V], own: Own = PLAIN) -> V:
     """Reads what `dumps` wrote of a value of `kind`.
+
+    Args:
+        text: Hostile.
+        kind: The class.
+        own: Readers: what makes a value of these classes of the JSON that stands for it.
 
     Raises:
         ConversationError: The text is not such a value, was cut, or was changed by hand.
     """
     found, body = _envelope(text)
     if found != kind.__name__:
-        _refuse(f"it holds {found!r} where {kind.__name__!r} is needed")
-    value = _conversation(body) if kind is Conversation else _typed(kind, body, kind.__name__)
+        refuse(f"it holds {found!r} where {kind.__name__!r} is needed")
+    value = _conversation(body) if kind is Conversation else typed(kind, body, kind.__name__, own)
     assert isinstance(value, kind)
     return value
 
@@ -74,45 +89,55 @@ def loads_event(text: str) -> Event:
     return loads(text, Done) if _envelope(text)[0] == "Done" else loads(text, Token)
 
 
-def _refuse(reason: str) -> NoReturn:
+def refuse(reason: str) -> NoReturn:
+    """Raises the `ConversationError` for something saved that cannot be opened, with the reason."""
     raise ConversationError(f"This saved chat cannot be opened ({reason}): open an unchanged copy or start a new one.")
 
 
-def _envelope(text: str) -> tuple[str, Any]:
+def parsed(text: str) -> Any:
+    """Any JSON. Raises as `loads` does."""
     try:
-        data = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError):
         # RecursionError: thousands of open brackets. ValueError: no JSON, or a number of thousands of digits.
-        _refuse("it is not complete JSON")
+        refuse("it is not complete JSON")
+
+
+def _envelope(text: str) -> tuple[str, Any]:
+    data = parsed(text)
     _keys(data, {"earshot", "kind", "value"}, "the file")
     if data["earshot"] != VERSION:
-        _refuse(f"it was written by another version of Earshot, {VERSION} is read here")
-    return _typed(str, data["kind"], "kind"), data["value"]
+        refuse(f"it was written by another version of Earshot, {VERSION} is read here")
+    return typed(str, data["kind"], "kind"), data["value"]
 
 
-def _plain(value: Any) -> Any:
-    """Dataclasses to objects; tuples become lists in `json.dumps`."""
+def plain(value: Any, own: Own = PLAIN) -> Any:
+    """What `json` can write: dataclasses become objects, tuples lists."""
+    if type(value) in own:
+        return own[type(value)](value)
     if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+        return {field.name: plain(getattr(value, field.name), own) for field in fields(value)}
+    return [plain(item, own) for item in value] if isinstance(value, tuple) else value
 
 
 def _keys(data: Any, wanted: set[str], where: str) -> None:
     if not isinstance(data, dict) or data.keys() != wanted:
-        _refuse(f"{where} should have exactly the entries {', '.join(sorted(wanted))}")
+        refuse(f"{where} should have exactly the entries {', '.join(sorted(wanted))}")
 
 
-def _typed(hint: Any, data: Any, where: str) -> Any:
-    """Checks JSON data against a type hint of `core.types` and builds the value: the hints are the schema."""
+def typed(hint: Any, data: Any, where: str, own: Own = PLAIN) -> Any:
+    """Checks JSON data against a type hint and builds the value: the hints are the schema. Raises as `loads` does."""
     origin, arguments = get_origin(hint), get_args(hint)
+    if hint in own:
+        return own[hint](data)
     if origin in (Union, UnionType):
         (other,) = (argument for argument in arguments if argument is not NoneType)  # `X | None` is all there is
-        return None if data is None else _typed(other, data, where)
+        return None if data is None else typed(other, data, where, own)
     if origin is tuple:
         hints = _item_hints(arguments, data, where)
-        return tuple(_typed(item_hint, item, where) for item_hint, item in zip(hints, data, strict=True))
+        return tuple(typed(item_hint, item, where, own) for item_hint, item in zip(hints, data, strict=True))
     if is_dataclass(hint) and isinstance(hint, type):
-        return _dataclass(hint, data, where)
+        return _dataclass(hint, data, where, own)
     if origin is Literal:
         valid = isinstance(data, str) and data in arguments
     elif hint is bool:
@@ -125,7 +150,7 @@ def _typed(hint: Any, data: Any, where: str) -> Any:
         assert hint is str, f"no reader for {hint}"
         valid = isinstance(data, str) and not any("\ud800" <= char <= "\udfff" for char in data)  # lone surrogates
     if not valid:
-        _refuse(f"{where} has a value of the wrong kind")
+        refuse(f"{where} has a value of the wrong kind")
     return float(data) if hint is float else data
 
 
@@ -138,25 +163,34 @@ def _is_number(data: Any) -> bool:
 def _item_hints(arguments: tuple[Any, ...], data: Any, where: str) -> tuple[Any, ...]:
     """One hint per item of a list: `tuple[X, ...]` repeats its X, `tuple[X, Y]` fixes the length."""
     if not isinstance(data, list):
-        _refuse(f"{where} should be a list")
+        refuse(f"{where} should be a list")
     hints = arguments[:1] * len(data) if arguments[-1] is Ellipsis else arguments
     if len(hints) != len(data):
-        _refuse(f"{where} should have {len(hints)} items")
+        refuse(f"{where} should have {len(hints)} items")
     return hints
 
 
-def _dataclass(kind: type, data: Any, where: str) -> Any:
+def _dataclass(kind: type, data: Any, where: str, own: Own) -> Any:
     hints = get_type_hints(kind)
     if isinstance(data, dict):
         hints = {name: hint for name, hint in hints.items() if name in data or name not in LATER.get(kind, ())}
     _keys(data, set(hints), where)
+    values = {name: typed(hint, data[name], name, own) for name, hint in hints.items()}
+    if kind is Effect:
+        _check_effect(**values)
     try:
-        value = kind(**{name: _typed(hint, data[name], name) for name, hint in hints.items()})
+        value = kind(**values)
     except SettingsError as error:
-        _refuse(str(error).rstrip("."))
+        refuse(str(error).rstrip("."))
     if isinstance(value, AttentionReading):
         _check_shapes(value)
     return value
+
+
+def _check_effect(tokens: Row, whole_nats: Row, clips_nats: tuple[Row, ...]) -> None:
+    """What an `Effect` asserts of itself."""
+    if not tokens or any(len(nats) != len(tokens) for nats in (whole_nats, *clips_nats)):
+        refuse("the effect of the clips has rows of the wrong length")
 
 
 def _check_shapes(reading: AttentionReading) -> None:
@@ -166,7 +200,7 @@ def _check_shapes(reading: AttentionReading) -> None:
     if any(len(row) != len(reading.sources) for row in rows) or any(
         len(column) != depth for column in (reading.weights, reading.natural, reading.head_spread)
     ):
-        _refuse("an attention reading has rows of the wrong length")
+        refuse("an attention reading has rows of the wrong length")
 
 
 def _conversation_json(conversation: Conversation) -> dict[str, Any]:
@@ -188,7 +222,7 @@ def _samples_text(samples: NDArray[np.float32]) -> str:
 def _conversation(data: Any) -> Conversation:
     _keys(data, {"clips", "turns"}, "the conversation")
     if not isinstance(data["clips"], dict) or not isinstance(data["turns"], list):
-        _refuse("its clips or turns are of the wrong kind")
+        refuse("its clips or turns are of the wrong kind")
     recordings = {digest: _recording(digest, text) for digest, text in data["clips"].items()}
     return Conversation(tuple(_turn(turn, recordings) for turn in data["turns"]))
 
@@ -196,35 +230,38 @@ def _conversation(data: Any) -> Conversation:
 def _turn(data: Any, recordings: dict[str, Clip]) -> Turn:
     _keys(data, {"role", "parts"}, "a turn")
     if not isinstance(data["parts"], list):
-        _refuse("the parts of a turn should be a list")
+        refuse("the parts of a turn should be a list")
     parts = tuple(_part(part, recordings) for part in data["parts"])
-    return Turn(_typed(Role, data["role"], "role"), parts)
+    return Turn(typed(Role, data["role"], "role"), parts)
 
 
 def _part(data: Any, recordings: dict[str, Clip]) -> Part:
     if isinstance(data, str):
-        text: str = _typed(str, data, "a text")
+        text: str = typed(str, data, "a text")
         return text
     _keys(data, {"clip", "label", "source_hz"}, "a clip of a turn")
-    digest = _typed(str, data["clip"], "clip")
+    digest = typed(str, data["clip"], "clip")
     if digest not in recordings:
-        _refuse("a turn names a recording that is not there")
-    source_hz = _typed(int, data["source_hz"], "source_hz")
-    return Clip(recordings[digest].samples, clean_label(_typed(str, data["label"], "label")), source_hz)
+        refuse("a turn names a recording that is not there")
+    source_hz = typed(int, data["source_hz"], "source_hz")
+    return Clip(recordings[digest].samples, clean_label(typed(str, data["label"], "label")), source_hz)
 
 
 def _recording(digest: str, text: Any) -> Clip:
     """Samples under the digest they must have."""
     try:
-        raw = base64.b64decode(_typed(str, text, "a recording"), validate=True)
+        raw = base64.b64decode(typed(str, text, "a recording"), validate=True)
     except (binascii.Error, ValueError):
-        _refuse("a recording is not base64")
+        refuse("a recording is not base64")
     if len(raw) % FLOAT32.itemsize or not 0 < len(raw) <= Limits().max_seconds * SAMPLING_RATE_HZ * FLOAT32.itemsize:
-        _refuse("a recording is cut off, empty or too long")
-    samples = np.frombuffer(raw, FLOAT32).astype(np.float32)
-    if not np.all(np.abs(samples) <= 1.0):  # NaN compares false
-        _refuse("a recording holds samples beyond full scale")
-    clip = Clip(samples, digest)
+        refuse("a recording is cut off, empty or too long")
+    return checked(Clip(np.frombuffer(raw, FLOAT32).astype(np.float32), digest), digest)
+
+
+def checked(clip: Clip, digest: str) -> Clip:
+    """A clip of hostile samples, unchanged. Raises as `loads` does where they are no sound or have another digest."""
+    if not np.all(np.abs(clip.samples) <= 1.0):  # NaN compares false
+        refuse("a recording holds samples beyond full scale")
     if clip.digest != digest:
-        _refuse("a recording was changed, it does not match its digest")
+        refuse("a recording was changed, it does not match its digest")
     return clip

@@ -60,6 +60,9 @@ class Clip:
     def __deepcopy__(self, memo: object) -> "Clip":
         return self  # frozen, read-only samples: a copy would only cost memory
 
+    def __reduce__(self) -> tuple[type["Clip"], tuple[NDArray[np.float32], str, int]]:
+        return Clip, (self.samples, self.label, self.source_hz)  # what comes out of another process is read-only too
+
 
 Part = str | Clip
 

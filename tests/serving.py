@@ -11,10 +11,10 @@ from core.engine import Engine
 
 
 @contextmanager
-def served(engine: Engine) -> Iterator[str]:
-    """The address of the page of `engine`, on a free port of this machine."""
+def served(*engines: Engine) -> Iterator[str]:
+    """The address of the page of these engines, on a free port of this machine."""
     with loops_closed():
-        demo = build(engine)
+        demo = build(*engines)
         # Searching a port by itself, Gradio leaves a socket open for each that is taken.
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]

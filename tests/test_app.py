@@ -1,6 +1,5 @@
 """The program and the page's wiring: what it serves, what it refuses, how it fails."""
 
-import json
 import re
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import gradio as gr
 import pytest
+from gradio_client import Client
 
 from chat_app import build, launch_options, strings
 from chat_app.layout import EXAMPLES
@@ -29,15 +29,15 @@ ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
-@pytest.fixture(scope="module")
-def engine() -> FakeEngine:
-    return FakeEngine(delay_seconds=0)
+@pytest.fixture(autouse=True)
+def no_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
 
 
 @pytest.fixture(scope="module")
-def address(engine: FakeEngine) -> Iterator[str]:
+def address() -> Iterator[str]:
     """A running page."""
-    with served(engine) as url:
+    with served(FakeEngine(delay_seconds=0)) as url:
         yield url
 
 
@@ -48,45 +48,10 @@ def demo() -> Iterator[gr.Blocks]:
         yield build(FakeEngine())
 
 
-def call(address: str, text: str, path: str) -> str:
-    """Asks through the page's API with a file the caller names; the events as text."""
-    file = {"path": path, "meta": {"_type": "gradio.FileData"}}
-    weights = [1] * FakeEngine().info.max_clips
-    fields = [{"text": text, "files": [file]}, False, 0, "off", 0.1, 0.36, 0.71, "", "", 0, 20, 0, False, *weights]
-    request = urllib.request.Request(
-        f"{address}gradio_api/call/send",
-        json.dumps({"data": fields}).encode(),
-        {"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request) as answer:
-        event = json.load(answer)["event_id"]
-    with urllib.request.urlopen(f"{address}gradio_api/call/send/{event}") as answer:
-        return answer.read().decode()
-
-
 def test_it_listens_on_this_machine_only_and_the_page_is_there(address: str) -> None:
     assert address.startswith("http://127.0.0.1:")
     with urllib.request.urlopen(address) as page:
         assert b"Earshot" in page.read()
-
-
-def test_an_uploaded_file_is_answered_and_any_other_path_is_refused(address: str, engine: FakeEngine) -> None:
-    boundary = "----earshot"
-    sound = (EXAMPLES / "piano_a4.flac").read_bytes()
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="piano_a4.flac"\r\n\r\n'
-    body = head.encode() + sound + f"\r\n--{boundary}--\r\n".encode()
-    upload = urllib.request.Request(
-        f"{address}gradio_api/upload", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-    )
-    with urllib.request.urlopen(upload) as answer:
-        path = json.load(answer)[0]
-    assert "event: complete" in call(address, "Which note?", path)
-    assert len(engine.asked) == 1
-    assert engine.asked[0][0].clips == (read_clip(EXAMPLES / "piano_a4.flac"),)
-
-    for foreign in (str(EXAMPLES / "dog_bark.flac"), str(ROOT / "app.py"), "/etc/hostname"):
-        assert "event: error" in call(address, "Which note?", foreign)
-    assert len(engine.asked) == 1
 
 
 def test_files_outside_the_uploads_are_not_served(address: str) -> None:
@@ -109,7 +74,7 @@ def test_the_page_reports_and_shares_nothing(demo: gr.Blocks) -> None:
 
 def test_answers_share_one_place_in_the_queue(demo: gr.Blocks) -> None:
     running = [fn for fn in demo.fns.values() if fn.concurrency_id == "answer"]
-    assert len(running) == 3, "send, retry, ask in every order"
+    assert len(running) == 6, "send, retry, matter, in every order, open, and the API's ask"
     assert {fn.concurrency_limit for fn in running} == {1}
 
 
@@ -176,6 +141,24 @@ def test_the_program_says_that_clips_are_sent_to_a_server() -> None:
         finally:
             program.terminate()
     assert line == f"listener, remote: answered by {server.removeprefix('http://')}; clips are sent there.\n"
+
+
+def test_further_models_stand_beside_the_first() -> None:
+    with openai_server.running() as server, start("--model", "fake", "--also", f"{server}/v1") as program:
+        try:
+            lines = [program.stdout.readline() for _ in range(3)]
+            described = Client(lines[2].split()[-1], verbose=False).predict(api_name="/describe")
+        finally:
+            program.terminate()
+    assert lines[0] == "fake, fp32: no model is loaded.\n" and lines[1].startswith("listener, remote: answered by ")
+    assert [model["model"] for model in described["models"]] == ["fake", "listener"]
+
+
+def test_a_further_model_that_cannot_be_had_is_one_sentence_too() -> None:
+    with start("--model", "fake", "--also", "http://127.0.0.1:1/v1") as program:
+        _, errors = program.communicate()
+    assert program.returncode == 2
+    assert len(errors.splitlines()) == 1 and "127.0.0.1:1" in errors
 
 
 def test_a_model_that_cannot_be_had_is_one_sentence_and_exit_2() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from chat_app.compare import FORMULA, REPORT, TABLE, _harmless, run
 from chat_app.layout import EXAMPLES
 from chat_app.sheet import read_sheet
-from chat_app.summary import summarise
+from chat_app.trace import Trace
 from core.audio import read_clip
 from core.errors import SheetError
 from core.fake import FakeEngine
@@ -84,7 +84,7 @@ def test_a_row_says_what_the_readings_say(folder: Path) -> None:
     assert (pair["settings"], pair["ended"], pair["problem"]) == ("settings 1", "length", "")
     for row, (conversation, settings) in zip((pair, single), list(engine.asked), strict=True):
         tokens = [event for event in engine.stream(conversation, settings) if isinstance(event, Token)]
-        shares = summarise([token.reading for token in tokens]).applied
+        shares = Trace.of(tokens).summary.applied
         assert row["answer"] == "".join(token.text for token in tokens).strip()
         assert float(row["audio_share"]) == pytest.approx(shares.audio, abs=1e-5)
         assert float(row["audio_lift"]) == pytest.approx(shares.audio_lift, abs=1e-4)

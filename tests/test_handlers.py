@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chat_app import strings
+from chat_app import meter, strings
 from chat_app.handlers import UPDATE_SECONDS, Handlers
 from chat_app.panes import Panes
 from chat_app.session import Attachment, Box
@@ -77,6 +77,32 @@ def test_a_question_is_streamed_and_ends_with_its_meter(handlers: Handlers, engi
     assert settings == engine.info.default
 
 
+def test_cards_of_earlier_answers_are_drawn_once_before_and_once_after(
+    handlers: Handlers, box: Box, monkeypatch
+) -> None:
+    panes = last(handlers.send(TAB, Panes(), box, [form()])).panes
+    drawn, card = [], meter.card
+    monkeypatch.setattr(meter, "card", lambda *given: (drawn.append(given[0]), card(*given))[1])
+    views = handlers.send(TAB, panes, Box("And?"), [form()])
+    first = next(views)
+    *during, end = views
+    assert len(during) > 10 and drawn[:1] == [panes.first.exchanges[0].trace]
+    assert drawn[1:] == [exchange.trace for exchange in end.panes.first.exchanges]
+    earlier = len(first.chats[0]) - 2
+    assert all(view.chats[0][place] is first.chats[0][place] for view in during for place in range(earlier))
+
+
+def test_the_card_of_a_pane_that_has_ended_is_drawn_once_while_another_answers(
+    handlers: Handlers, box: Box, monkeypatch
+) -> None:
+    drawn, card = [], meter.card
+    monkeypatch.setattr(meter, "card", lambda *given: (drawn.append(given[0]), card(*given))[1])
+    views = list(handlers.send(TAB, Panes().beside(0), box, [form(), form(max_tokens=5)], together=True))
+    assert sum(not view.panes.sessions[1].answering for view in views) > 10
+    first, second = (exchanges(views[-1], pane)[0].trace for pane in (0, 1))
+    assert drawn == [second, first, second], "while the other goes on, and both at the end"
+
+
 def test_updates_wait_for_the_clock(engine: FakeEngine, tmp_path: Path, box: Box) -> None:
     handlers = handling(tmp_path, engine, clock=lambda: 0.0)
     views = list(handlers.send(TAB, Panes(), box, [form()]))
@@ -98,7 +124,7 @@ def test_bad_files_are_named_and_the_rest_is_sent(handlers: Handlers, engine: Fa
     empty.touch()
     files = (str(text), str(sound_file("good.wav")), str(empty))
     box = Box("Which?", handlers.attach(Panes(), (), files))
-    assert [attachment.clip is None for attachment in box.attachments] == [True, False, True]
+    assert [attachment.clip is None for attachment in box.attachments] == [False, True, True], "a place is a letter's"
     end = last(handlers.send(TAB, Panes(), box, [form()]))
     assert [clip.label for clip in engine.asked[0][0].clips] == ["good.wav"]
     left_out = end.panes.first.exchanges[0].left_out

@@ -132,10 +132,11 @@ def test_a_comparer_of_another_model_is_refused(tmp_path: Path) -> None:
     assert "broken" not in HEARING.comparers
 
 
-@pytest.fixture
-def scenes(tmp_path: Path, corpus_of: corpora.CorpusOf) -> list[HeardScene]:
-    pool.fill(corpus_of(*KINDS), HEARING.ears, 0, 40, tmp_path)
-    return pool.read(tmp_path)
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory, corpus_of: corpora.CorpusOf) -> tuple[HeardScene, ...]:
+    folder = tmp_path_factory.mktemp("scenes")
+    pool.fill(corpus_of(*KINDS), HEARING.ears, 0, 40, folder)
+    return tuple(pool.read(folder))
 
 
 def test_a_pool_is_the_same_whoever_fills_it(
@@ -166,7 +167,7 @@ def test_a_pool_filled_before_a_measure_was_known_is_read(tmp_path: Path, corpus
     assert all(heard.measures.bandwidth_hz is None for heard in pool.read(tmp_path)[0].heard)
 
 
-def test_what_is_pointed_at_is_the_short_answer(scenes: list[HeardScene]) -> None:
+def test_what_is_pointed_at_is_the_short_answer(scenes: tuple[HeardScene, ...]) -> None:
     phrasings, rng, seen = read_phrasings(), np.random.default_rng(0), set()
     for found in scenes:
         for query in found.queries:
@@ -184,7 +185,7 @@ def test_what_is_pointed_at_is_the_short_answer(scenes: list[HeardScene]) -> Non
     assert {"letter", "Yes", "No", "sound", "only", ""} <= seen
 
 
-def test_it_learns_where_to_point(scenes: list[HeardScene]) -> None:
+def test_it_learns_where_to_point(scenes: tuple[HeardScene, ...]) -> None:
     torch.manual_seed(0)
     hint = Hint(64)
     hint.name(lambda text: torch.randn(64), torch.zeros(64))
@@ -210,7 +211,7 @@ def test_it_learns_where_to_point(scenes: list[HeardScene]) -> None:
     assert len(lines) == 1 and not hint.training
 
 
-def test_what_is_known_of_a_word_does_not_depend_on_the_question_it_was_met_in(scenes: list[HeardScene]) -> None:
+def test_what_is_known_of_a_word_does_not_depend_on_the_question_it_was_met_in(scenes: tuple[HeardScene, ...]) -> None:
     """Training in bfloat16 once left words in that precision, and the next question failed."""
     hint, fresh = Hint(64), likeness_of(LOADED)
     align_hint(

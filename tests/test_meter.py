@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from chat_app import meter, strings
 from chat_app.meter import card
-from chat_app.summary import Summary, summarise
+from chat_app.session import Attachment
+from chat_app.summary import Summary
 from chat_app.trace import Trace
-from chat_app.waveform import cividis, heat, waveform
+from chat_app.waveform import address, cividis, heat, waveform
 from core import observation
 from core.types import AttentionReading, Clip, Token, letter
 
@@ -27,6 +28,17 @@ def test_every_source_is_drawn_and_named() -> None:
     css = (Path(meter.__file__).parent / "meter.css").read_text()
     assert set(meter._SHADES) == set(strings.SOURCES) == {*observation.WORDS, "answer"}
     assert all(f".es-shade{shade}" in css for shade in meter._SHADES.values())
+
+
+def trace_of(readings: list[AttentionReading]) -> Trace:
+    """One word a token."""
+    trace = Trace.of([Token(f"{step} ", reading) for step, reading in enumerate(readings)])
+    assert trace is not None
+    return trace
+
+
+def summary_of(readings: list[AttentionReading]) -> Summary:
+    return trace_of(readings).summary
 
 
 @st.composite
@@ -59,8 +71,7 @@ def answers(draw: st.DrawFn) -> list[AttentionReading]:
 @settings(max_examples=60)
 @given(answers())
 def test_shares_follow_from_the_rows_as_defined(readings: list[AttentionReading]) -> None:
-    summary = summarise(readings)
-    assert summary is not None
+    summary = summary_of(readings)
     rows = np.array([row for reading in readings for row in reading.weights])
     columns = [name.startswith("clip ") for name in summary.sources]
     tokens = np.mean([reading.tokens for reading in readings], axis=0)
@@ -76,8 +87,7 @@ def test_shares_follow_from_the_rows_as_defined(readings: list[AttentionReading]
 @settings(max_examples=60)
 @given(answers())
 def test_shares_have_their_bounds_and_sums(readings: list[AttentionReading]) -> None:
-    summary = summarise(readings)
-    assert summary is not None
+    summary = summary_of(readings)
     for shares in (summary.applied, summary.before_boost):
         assert sum(shares.weights) == pytest.approx(1)
         assert sum(shares.share(source) for source in shares.sources) == pytest.approx(1)
@@ -104,8 +114,7 @@ def test_lift_is_one_where_every_token_gets_the_same() -> None:
         head_spread=(0.0,),
         profiles=((row[2],),),
     )
-    summary = summarise([reading])
-    assert summary is not None
+    summary = summary_of([reading])
     for source in ("question", "clip A", "answer"):
         assert summary.applied.lift(source) == pytest.approx(1)
     assert summary.applied.lift("template") == 0
@@ -149,7 +158,7 @@ def parsed(html: str) -> Tree:
 
 @given(answers())
 def test_a_trace_holds_the_readings_to_float32(readings: list[AttentionReading]) -> None:
-    trace = Trace.of([Token(f"{step} ", reading) for step, reading in enumerate(readings)])
+    trace = trace_of(readings)
     assert trace.texts == tuple(f"{step} " for step in range(len(readings)))
     again = [Token(text, reading) for text, reading in zip(trace.texts, trace.readings, strict=True)]
     assert trace == Trace.of(again)
@@ -160,21 +169,21 @@ def test_a_trace_holds_the_readings_to_float32(readings: list[AttentionReading])
                 assert np.asarray(row) == pytest.approx(np.asarray(exact))
 
 
-def summary_of(readings: list[AttentionReading]) -> Summary:
-    summary = summarise(readings)
-    assert summary is not None
-    return summary
-
-
-@settings(max_examples=30)
-@given(answers(), st.text(max_size=30))
+@settings(max_examples=60)
+@given(answers(), st.text(max_size=30), st.booleans())
 def test_the_card_names_and_numbers_every_clip_and_nothing_else_becomes_markup(
-    readings: list[AttentionReading], name: str
+    readings: list[AttentionReading], name: str, live: bool
 ) -> None:
     summary = summary_of(readings)
     clips = [clip(f"{name}<b onclick='x'>${{1}}&", seconds=0.1 + index) for index in range(len(summary.clips))]
-    tree = parsed(card(summary, clips))
-    assert not any("onclick" in attributes for _, attributes in tree.elements)
+    tree = parsed(
+        card(trace_of(readings), clips, [address(Attachment(one.label, one.label)) for one in clips] if live else None)
+    )
+    assert not any(key.startswith("on") for _, attributes in tree.elements for key in attributes)
+    assert "b" not in {tag for tag, attributes in tree.elements if attributes}
+    controls = {"button", "audio", "dialog"} & {tag for tag, _ in tree.elements}
+    assert controls == ({"button", "audio"} if live and clips else set())
+    assert any(attributes.get("role") == "slider" for _, attributes in tree.elements) == (live and bool(clips))
     if not clips:
         assert strings.NO_CLIPS in tree.words
         return
@@ -187,7 +196,10 @@ def test_the_card_names_and_numbers_every_clip_and_nothing_else_becomes_markup(
         assert clips[index].label in (attributes["aria-label"] or "")
         assert letter(index) in tree.words
     images = [attributes for _, attributes in tree.elements if attributes.get("role") == "img"]
-    assert len(images) == len(clips) + 2, "a strip for each clip, the stack and the layers"
+    by_layer = sum(count > 0 for source, count in zip(summary.sources, summary.tokens, strict=True)) - 1
+    assert len(images) == len(clips) + 2 + by_layer, (
+        "a strip for each clip, the stack, the layers: of audio and sources"
+    )
     assert all(attributes.get("aria-label") for attributes in images)
     before = sum("es-natural" in (attributes.get("class") or "") for _, attributes in tree.elements)
     assert before == (1 + len(clips) if summary.boosted else 0)
@@ -197,7 +209,7 @@ def test_the_card_names_and_numbers_every_clip_and_nothing_else_becomes_markup(
 @given(answers())
 def test_the_bar_of_all_sources_adds_to_the_whole(readings: list[AttentionReading]) -> None:
     summary = summary_of(readings)
-    html = card(summary, [clip() for _ in summary.clips])
+    html = card(trace_of(readings), [clip() for _ in summary.clips])
     widths = [float(width) for width in re.findall(r'es-part[^"]*" style="[^"]*width:([\d.]+)%', html)]
     assert len(widths) == (len(summary.sources) if summary.clips else 0)
     if widths:
@@ -215,7 +227,7 @@ def test_a_source_without_tokens_is_not_drawn() -> None:
         head_spread=(0.1,),
         profiles=((0.3,),),
     )
-    html = card(summary_of([reading]), [clip()])
+    html = card(trace_of([reading]), [clip()])
     assert strings.SOURCES["history"] not in html and strings.SOURCES["question"] in html
     assert len(re.findall("es-part", html)) == 3
 

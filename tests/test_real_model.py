@@ -1,8 +1,10 @@
 """The embedded model as it ships, once: real parts, shipped weights, shipped clips."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from core.audio import read_clip
 from core.engine import Engine
@@ -14,8 +16,12 @@ pytestmark = pytest.mark.weights
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
-    return load("embedded", progress=lambda line: None)
+def engine() -> Iterator[Engine]:
+    """With two threads, as it has them on most machines, whatever the tests around it are given."""
+    given = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield load("embedded", progress=lambda line: None)
+    torch.set_num_threads(given)
 
 
 def ask(engine: Engine, question: str, *names: str, settings: Settings) -> tuple[str, list[Token], Done]:

@@ -6,15 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from chat_app import strings
-from chat_app.form import Form
-from chat_app.handlers import Handlers
-from chat_app.session import Box, Session
+from chat_app.panes import Panes
+from chat_app.session import Box
 from chat_app.view import Card, status
 from core.audio import Limits
 from core.errors import ConversationError, EngineError, LoadError, SettingsError
@@ -24,8 +22,7 @@ from core.remote import KEY, Remote, connect
 from core.types import Boost, Clip, Conversation, Done, Settings, Token, Turn
 from tests.openai_server import KEY as RIGHT_KEY
 from tests.openai_server import TEXT, asked, running
-
-FORM = Form("off", None, 0.36, 0.71, "", "", 0.0, 20, 0)
+from tests.pages import form, handling
 
 
 @pytest.fixture(scope="module")
@@ -340,29 +337,28 @@ def test_without_torch() -> None:
 def test_on_the_page_two_turns_are_answered_and_each_says_that_no_attention_was_read(
     engine: Remote, sound_file, tmp_path: Path
 ) -> None:
-    handlers = Handlers(engine, tmp_path)
-    session = Session()
+    handlers, panes = handling(tmp_path, engine), Panes()
     for number, question in enumerate(("Which one?", "And now?"), start=1):
-        box = Box(question, (str(sound_file(f"{number}.wav")),))
-        view = list(handlers.send("tab", session, (), box, FORM))[-1]
-        session = view.session
-        exchange = session.exchanges[-1]
+        box = Box(question, handlers.attach(panes, (), (str(sound_file(f"{number}.wav")),)))
+        view = list(handlers.send("tab", panes, box, [form(engine)]))[-1]
+        panes = view.panes
+        exchange = panes.first.exchanges[-1]
         assert (exchange.ending, exchange.problem, exchange.summary) == ("stop", "", None)
-        cards = [part.html for bubble in view.messages for part in bubble.content if isinstance(part, Card)]
+        cards = [part.html for bubble in view.chats[0] for part in bubble.content if isinstance(part, Card)]
         assert sum(strings.NO_READINGS in card for card in cards) == number
         assert not any("es-needle" in card for card in cards)
-    heard = json.loads(session.exchanges[-1].words)["messages"]
+    heard = json.loads(panes.first.exchanges[-1].words)["messages"]
     assert [message["role"] for message in heard] == ["user", "assistant", "user"]
     assert heard[2]["content"][0] == "Clip B: "
 
 
 def test_on_the_page_a_stop_hangs_up_and_an_error_keeps_the_words(server: str, engine: Remote, tmp_path: Path) -> None:
-    handlers = Handlers(engine, tmp_path)
-    views = handlers.send("tab", Session(), (), Box("slow"), replace(FORM, system="x" * 4000))
+    handlers = handling(tmp_path, engine)
+    views = handlers.send("tab", Panes(), Box("slow"), [form(engine, system="x" * 4000)])
     next(views), next(views)
     handlers.stop("tab")
-    assert list(views)[-1].session.exchanges[0].ending == "stopped"
+    assert list(views)[-1].panes.first.exchanges[0].ending == "stopped"
     assert hung_up(server)
-    broken = list(handlers.send("tab", Session(), (), Box("error"), FORM))[-1].session.exchanges[0]
+    broken = list(handlers.send("tab", Panes(), Box("error"), [form(engine)]))[-1].panes.first.exchanges[0]
     assert broken.ending == "failed" and broken.words and "CUDA out of memory" in broken.problem
     assert answered(engine, told())

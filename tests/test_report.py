@@ -12,6 +12,7 @@ import soundfile
 from chat_app.meter import card
 from chat_app.report import Section, report
 from chat_app.session import Attachment, Exchange, Session
+from chat_app.view import who_answers
 from core.fake import FakeEngine
 from core.types import Boost, Clip, Done, Settings, Token
 
@@ -64,7 +65,7 @@ def page(words: str) -> str:
         Section(words, clips, "", ((words, one), ("plain", exchange(clips, words, Settings())))),
         Section("bad", (), words, ((words, broken.exchanges[-1]),)),
     )
-    return report(words, FakeEngine().info, sections)
+    return report(words, who_answers(FakeEngine().info), sections)
 
 
 @pytest.mark.parametrize("words", HOSTILE)
@@ -87,7 +88,7 @@ def test_it_needs_no_script_and_no_address() -> None:
 
 def test_its_sound_is_what_was_heard() -> None:
     clip = tone("a.wav")
-    html = report("x", FakeEngine().info, [Section("x", (clip,), "", ())])
+    html = report("x", who_answers(FakeEngine().info), [Section("x", (clip,), "", ())])
     (source,) = [attributes["src"] for tag, attributes in Reader(html).tags if tag == "audio"]
     samples, hz = soundfile.read(io.BytesIO(b64decode(source.split(",")[1])), dtype="float32")
     assert hz == 16_000 and np.abs(samples - clip.samples).max() < 1 / 32_000
@@ -96,13 +97,15 @@ def test_its_sound_is_what_was_heard() -> None:
 def test_its_cards_are_those_of_the_page() -> None:
     clips = (tone("a.wav"), tone("b.wav", 660.0))
     one = exchange(clips, "Which?", Settings(Boost("mata", 0.3)))
-    html = report("x", FakeEngine().info, [Section("x", clips, "", (("boosted", one),))])
-    assert card(one.summary, clips) in html
+    html = report("x", who_answers(FakeEngine().info), [Section("x", clips, "", (("boosted", one),))])
+    assert card(one.trace, clips) in html
 
 
 def test_a_model_without_meter_says_so() -> None:
     silent = Session().asked(Exchange("Which?", (Attachment("", "a", tone("a")),), Settings())).heard(Token("One."))
     html = report(
-        "x", FakeEngine().info, [Section("x", (tone("a"),), "", (("s", silent.ended("stop").exchanges[-1]),))]
+        "x",
+        who_answers(FakeEngine().info),
+        [Section("x", (tone("a"),), "", (("s", silent.ended("stop").exchanges[-1]),))],
     )
     assert "no reading of its attention" in html

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from core.errors import LoadError
 from core.families.embedded import COMPARER, load_beside
 from core.lalm import Lalm
 from core.load import load
-from core.training import stages
+from core.training import loop, stages
 from core.training.__main__ import main
+from core.training.chat import BATCH, read_chat_prompts
 from core.training.recipe import Recipe
 from core.types import Conversation, Settings, Turn
 from tests import corpora, tiny
@@ -27,15 +29,22 @@ from tests import corpora, tiny
 QUESTION = Conversation((Turn("user", (tiny.tone(440.0), tiny.noise(1), "Which clip has the dog?")),))
 
 
-@pytest.fixture
-def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The embedded model's parts are tiny ones, always the same."""
+CHAT = read_chat_prompts()[: BATCH + 1]
+"""One more than are answered at once: the model is asked in every run, and all of them would be more of the same."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tiny_parts() -> Iterator[None]:
+    """The embedded model's parts are tiny ones, always the same; and there is little chat."""
 
     def parts() -> tuple[object, ...]:
         loaded = tiny.embedded()
         return loaded.model, loaded.tokenizer, loaded.hearing.ears, loaded.hearing.joiner
 
-    monkeypatch.setattr(stages, "untrained", parts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "untrained", parts)
+        patch.setattr(loop, "read_chat_prompts", lambda: CHAT)
+        yield
 
 
 def recipes(corpus: Path, out: Path) -> list[Recipe]:
@@ -49,10 +58,18 @@ def recipes(corpus: Path, out: Path) -> list[Recipe]:
     return [align, base, last]
 
 
-@pytest.fixture
-def corpus(tmp_path: Path) -> Path:
-    (tmp_path / "corpus").mkdir()
-    return corpora.write_corpus(tmp_path / "corpus", ("sound", "ambience", "instrument", "speech"))
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return corpora.write_corpus(tmp_path_factory.mktemp("corpus"), ("sound", "ambience", "instrument", "speech"))
+
+
+@pytest.fixture(scope="module")
+def begun(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Recipe]:
+    """The three stages, of which the first two have run."""
+    made = recipes(corpus, tmp_path_factory.mktemp("begun"))
+    for recipe in made[:2]:
+        stages.run(recipe)
+    return made
 
 
 def logits(engine: Lalm, adapter: str | None) -> torch.Tensor:
@@ -66,11 +83,9 @@ def logits(engine: Lalm, adapter: str | None) -> torch.Tensor:
     return found
 
 
-@pytest.mark.usefixtures("untrained")
-def test_the_three_stages_make_a_model_whose_adapter_goes_on_and_off(corpus: Path, tmp_path: Path) -> None:
-    *_, last = made = recipes(corpus, tmp_path)
-    for recipe in made:
-        stages.run(recipe)
+def test_the_three_stages_make_a_model_whose_adapter_goes_on_and_off(begun: list[Recipe]) -> None:
+    *_, last = made = begun
+    stages.run(last)
     kept = load_file(Path(last.out) / "discriminative" / COMPARER)
     aligned = load_file(Path(made[0].out) / COMPARER)
     assert all(torch.equal(kept[name], aligned[name]) for name in aligned) and bool(kept["hint.answers"].any())
@@ -92,14 +107,10 @@ def test_the_three_stages_make_a_model_whose_adapter_goes_on_and_off(corpus: Pat
     assert "permissive" in (Path(last.out) / "ATTRIBUTION.md").read_text()
 
 
-@pytest.mark.usefixtures("untrained")
 def test_a_run_that_was_killed_ends_with_the_same_weights(
-    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    begun: list[Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    *before, last = recipes(corpus, tmp_path)
-    for recipe in before:
-        stages.run(recipe)
-    whole, cut = replace(last, out=str(tmp_path / "whole")), replace(last, out=str(tmp_path / "cut"))
+    whole, cut = (replace(begun[2], out=str(tmp_path / name)) for name in ("whole", "cut"))
     stages.run(whole)
     kept = stages.Trainee.loss
     calls = []
@@ -155,10 +166,19 @@ def test_anybodys_clips_train_an_adapter_for_another_family(tmp_path: Path, own:
     assert not torch.equal(logits(engine, "birds"), logits(bare, None))
 
 
-def test_two_processes_draw_apart_and_hold_the_same_weights(tmp_path: Path, own: list[str]) -> None:
+@pytest.mark.usefixtures("own")
+def test_two_processes_draw_apart_and_hold_the_same_weights(tmp_path: Path) -> None:
+    """One sample a step: that the weights stay the same takes steps, not samples."""
+    recipe = {
+        **{"stage": "discriminative", "out": str(tmp_path / "run"), "corpus": str(tmp_path / "clips" / "birds.csv")},
+        **{"model": str(tmp_path / "model"), "precision": "bf16", "tiers": ["other"], "rank": 2, "batch": 1},
+        **{"steps": 20, "checkpoint_steps": 20, "warmup_steps": 2, "chat_share": 0.0, "dev_questions": 0},
+    }
+    lines = [f"{name} = {json.dumps(value)}" for name, value in recipe.items()]
+    (tmp_path / "recipe.toml").write_text("\n".join(["[[run]]", *lines]))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    subprocess.run([*command, "-m", "core.training", *own, "--steps", "20"], env=environment, check=True)
+    subprocess.run([*command, "-m", "core.training", str(tmp_path / "recipe.toml")], env=environment, check=True)
     folders = [tmp_path / "run" / name for name in ("checkpoint", "checkpoint1")]
     one, other = (load_file(folder / "state.safetensors") for folder in folders)
     assert all(torch.equal(one[name], other[name]) for name in one if name.startswith("parameter/"))

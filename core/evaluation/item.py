@@ -1,10 +1,12 @@
 """One question of a benchmark, and what a benchmark is: where its questions come from and how an answer is judged."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from core.letters import renamed
+from core.orders import Order, inverse
 from core.types import Clip
 
 Options = Literal["texts", "clips", "open"]
@@ -35,9 +37,9 @@ class Item:
         question: The words, options not among them.
         options: What is chosen among.
         choices: Admissible answers as texts; of `clips` the letters of the clips that may be chosen; of `open` none.
-        answers: Those of `choices` that are right, or of `open` reference answers; at least one.
-        movable: Whether the clips may be put into another order: letters in question, choices and answers follow them.
-        seen: Whether training had all that the question is about, in other recordings; None where that is not known.
+        answers: Those of `choices` that are right, at least one; of `open` reference answers, if there are any.
+        movable: How many of the first clips may change places among themselves (`moved`); 0 where order matters.
+        row: The published row, for those who judge by more than the above or write predictions in its layout.
     """
 
     key: str
@@ -47,12 +49,34 @@ class Item:
     options: Options
     choices: tuple[str, ...]
     answers: tuple[str, ...]
-    movable: bool = False
-    seen: bool | None = None
+    movable: int = 0
+    row: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        assert self.answers, "a question has a right answer"
-        assert self.options == "open" or (len(self.choices) > 1 and set(self.answers) <= set(self.choices))
+        if self.options == "open":
+            assert not self.choices, "a free answer has no choices"
+        else:
+            assert len(self.choices) > 1 and set() < set(self.answers) <= set(self.choices), "one choice is right"
+        assert self.movable != 1 and self.movable <= len(self.sounds)
+
+
+def moved(item: Item, order: Order) -> Item:
+    """The same question with its movable clips in another order; letters in question, choices and answers follow.
+
+    Args:
+        item: Its key stays as it is.
+        order: Of the movable clips: at place i stands the one that was at `order[i]`.
+    """
+    assert sorted(order) == list(range(item.movable)), "an order has each movable clip once"
+    whole = (*order, *range(item.movable, len(item.sounds)))
+    choices = {choice: renamed(choice, inverse(whole)) for choice in item.choices}
+    return replace(
+        item,
+        sounds=tuple(item.sounds[index] for index in whole),
+        question=renamed(item.question, inverse(whole)),
+        choices=tuple(sorted(choices.values()) if item.options == "clips" else choices.values()),
+        answers=tuple(choices.get(answer, answer) for answer in item.answers),
+    )
 
 
 @dataclass(frozen=True)
@@ -60,12 +84,16 @@ class Verdict:
     """What an answer in free words comes to.
 
     Attributes:
-        right: Whether it counts, by the benchmark's rule.
+        right: Whether it counts, by the benchmark's rule; None where no rule of ours can tell (an open answer), which
+            is counted as not judged and is neither right nor wrong.
         choice: What it was read as; None where it chose nothing, or several.
     """
 
-    right: bool
-    choice: str | None
+    right: bool | None
+    choice: str | None = None
+
+
+NOT_JUDGED = Verdict(None)
 
 
 @dataclass(frozen=True)
@@ -85,7 +113,8 @@ class Benchmark:
         name: On the command line.
         title: In a report, with its version.
         source: arXiv id or address of the paper and of the data.
-        items: Reads a folder in the published layout; where None, the data hub. Raises `LoadError`.
+        items: Reads a folder in the published layout; where None, the data hub. Raises `LoadError`. An item may hold
+            the bytes of its sounds: take one after the other rather than all at once.
         prompt: The words that the model is asked: question, options, how to answer.
         judge: Judges an answer in free words.
         anchors: What others published.

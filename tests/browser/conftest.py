@@ -24,11 +24,16 @@ SWITCHES = (
 PATIENCE_MS = 20_000
 
 
+def chromium_path() -> str | None:
+    """Chromium as the system has it."""
+    return next(filter(None, map(shutil.which, CHROMIUMS)), None)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium as the system or Playwright has it; without one the test is skipped."""
     with sync_playwright() as playwright:
-        found = next(filter(None, map(shutil.which, CHROMIUMS)), None) or playwright.chromium.executable_path
+        found = chromium_path() or playwright.chromium.executable_path
         if not os.path.exists(found):
             pytest.skip(f"no Chromium: none of {', '.join(CHROMIUMS)} on the PATH, and Playwright has none of its own")
         chromium = playwright.chromium.launch(executable_path=found, args=list(SWITCHES))

@@ -157,11 +157,11 @@ def test_settings_reach_the_engine_and_the_card(page: Page, engine: FakeEngine, 
 
 
 def test_an_example_fills_the_box_and_can_be_played(page: Page, engine: FakeEngine) -> None:
-    page.get_by_role("button", name="Same words?").click()
-    expect(page.locator("#box textarea")).to_have_value("Do both speakers say the same words?")
+    page.get_by_role("button", name="Other words").click()
+    expect(page.locator("#box textarea")).to_have_value("How do the words of A and B differ?")
     expect(page.locator(".es-pending")).to_have_count(2)
     page.locator(".es-play").first.click()
-    page.wait_for_function("document.querySelector('#tray audio').currentTime > 0")
+    page.wait_for_function("document.querySelector('#tray [role=slider]').ariaValueNow > 0")
     expect(page.locator(".es-clip").first).to_have_class(re.compile("es-playing"))
     page.locator(".es-play").first.click()
     page.press("#box textarea", "Enter")

@@ -106,7 +106,7 @@ def test_a_question_is_asked_in_every_order_of_its_clips(page: Page, engine: Fak
     ask(page, "Which is louder?")
     expect(page.locator(".es-meter")).to_have_count(1)
     page.click("#orders")
-    expect(page.locator("#status [role=status]")).to_contain_text("of 6: ")
+    expect(page.locator("#status [role=status]")).to_contain_text("of 6 orders")
     expect(page.locator(".es-orders .es-ordered li")).to_have_count(6)
     expect(page.locator("#orders")).to_be_enabled()
     assert len(engine.asked) == 7
@@ -115,7 +115,7 @@ def test_a_question_is_asked_in_every_order_of_its_clips(page: Page, engine: Fak
 
     engine.delay_seconds = 0.05
     page.click("#orders")
-    page.locator("#status").get_by_text("Order 2 of 6").wait_for()
+    page.locator("#status").get_by_text("Asked in 2 of 6 orders").wait_for()
     page.locator("#box .stop-button").click()
     expect(page.locator("#orders")).to_be_enabled()
     expect(page.locator("#box .submit-button")).to_be_visible()

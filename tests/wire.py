@@ -1,0 +1,57 @@
+"""The page's protocols by hand: what anybody who reaches the port can send, whatever a client would do."""
+
+import json
+import urllib.request
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+
+def upload(address: str, path: Path) -> str:
+    """Sends a file; where it lies on the server."""
+    boundary = "----earshot"
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="{path.name}"\r\n\r\n'
+    body = head.encode() + path.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
+    request = urllib.request.Request(
+        f"{address}gradio_api/upload", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+    )
+    with urllib.request.urlopen(request) as answer:
+        return str(json.load(answer)[0])
+
+
+def file(path: str) -> dict[str, Any]:
+    """A file as the protocols name it, by any path."""
+    return {"path": path, "meta": {"_type": "gradio.FileData"}}
+
+
+def call(address: str, name: str, data: list[Any]) -> str:
+    """The events of a named endpoint, as text."""
+    event = json.loads(_post(f"{address}gradio_api/call/{name}", {"data": data}))["event_id"]
+    with urllib.request.urlopen(f"{address}gradio_api/call/{name}/{event}") as answer:
+        return str(answer.read().decode())
+
+
+def join(address: str, function: int, data: list[Any]) -> list[dict[str, Any]]:
+    """The messages of any listener, public or private, the last of them its end: what the page itself speaks."""
+    session = uuid4().hex
+    _post(f"{address}gradio_api/queue/join", {"data": data, "fn_index": function, "session_hash": session})
+    messages = []
+    with urllib.request.urlopen(f"{address}gradio_api/queue/data?session_hash={session}") as lines:
+        for line in lines:
+            if line.startswith(b"data: "):
+                messages.append(json.loads(line.removeprefix(b"data: ")))
+                if messages[-1]["msg"] == "process_completed":
+                    return messages
+    raise AssertionError("the server hung up")
+
+
+def listeners(address: str) -> list[dict[str, Any]]:
+    """Every listener of the page, as the page is told of them."""
+    with urllib.request.urlopen(f"{address}config") as answer:
+        return list(json.load(answer)["dependencies"])
+
+
+def _post(address: str, body: dict[str, Any]) -> str:
+    request = urllib.request.Request(address, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        return str(answer.read().decode())
