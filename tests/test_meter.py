@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from chat_app import meter, strings
 from chat_app.meter import card
 from chat_app.session import Attachment
-from chat_app.summary import Summary
 from chat_app.trace import Trace
 from chat_app.waveform import address, cividis, heat, waveform
 from core import observation
+from core.summary import Summary
 from core.types import AttentionReading, Clip, Token, letter
 
 

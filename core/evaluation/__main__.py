@@ -4,113 +4,148 @@ import argparse
 import importlib.util
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from accelerate import PartialState
 
-from core.errors import LalmError
+from core.errors import LalmError, LoadError
 from core.evaluation import report
-from core.evaluation.arms import ADAPTERS, ARMS, READINGS, Plan, default_adapter, grid, read_boosts
+from core.evaluation.arms import ADAPTERS, ARMS, MOST_ORDERS, READINGS, Plan, default_adapter, grid, read_boosts
 from core.evaluation.benchmarks import BENCHMARKS
 from core.evaluation.chat import chat_check
 from core.evaluation.free import free_answers
 from core.evaluation.item import Benchmark
-from core.evaluation.record import Log
+from core.evaluation.record import Log, Record
 from core.evaluation.report import Section
-from core.evaluation.runner import header, run
+from core.evaluation.runner import Asking, cost, run
+from core.evaluation.survey import Survey, header
 from core.lalm import Lalm
 from core.load import load
 from core.placement import PRECISIONS
 from core.training.gates import GATES
 
 NO_DRAWINGS = "No drawings: they need matplotlib, pip install -r requirements-evaluation.txt."
+PATIENCE = timedelta(days=30)
+"""How long a process waits for the others at the end."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 when everything asked for was measured and written, 2 when it could not be, 130 when it was interrupted."""
+    """0 when everything asked for was asked and written, 2 when it could not be, 130 when it was interrupted."""
     given = parser().parse_args(arguments)
+    state = PartialState(timeout=PATIENCE)  # before the model is loaded: it says on which GPU
     try:
         lalm = load(given.model, given.precision, given.adapter, lambda line: print(line, file=sys.stderr, flush=True))
         if not isinstance(lalm, Lalm):
-            raise LalmError("Only a model that is loaded here can be measured: name a checkpoint or a folder.")
-        evaluate(lalm, given)
+            raise LoadError("Only a model that is loaded here can be measured: name a checkpoint or a folder.")
+        evaluate(lalm, given, state)
     except LalmError as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Interrupted: the answers so far are kept, the same command goes on.", file=sys.stderr)
         return 130
+    finally:
+        state.destroy_process_group()
     return 0
 
 
-def evaluate(lalm: Lalm, given: argparse.Namespace) -> None:
-    """Measures what the arguments ask for and writes the report into `--out`; prints it too.
+def evaluate(lalm: Lalm, given: argparse.Namespace, state: PartialState) -> None:
+    """Asks what the arguments ask for, and writes the report into `--out`; prints it too.
 
     Raises:
         LalmError: In words for the person who asked.
     """
-    benchmark, state = BENCHMARKS[given.name], PartialState()
-    plan = plan_of(lalm, given)
-    items = benchmark.items(given.data, given.per_task, tuple(given.tasks))
-    pinned = header(lalm, benchmark, items)
-    folder = given.out or Path("runs") / "evaluation"
-    log = Log.open(folder, benchmark.name, pinned, state.process_index)
-    run(lalm, benchmark, items, plan, log, None, state.process_index, state.num_processes)
+    benchmark, plan = BENCHMARKS[given.name], plan_of(lalm, given)
+    plan.check(lalm)
+    survey = Survey.of(benchmark, given.data, given.tasks, given.per_task)
+    pinned = header(lalm, benchmark, survey.digest, plan.effects)
+    log = Log.open(given.out, benchmark.name, pinned, state.process_index, given.retry)
+    costs = {key: cost(item, plan) for key, item in survey.items.items()}
+    items = survey.asked(benchmark, given.data)
+    run(Asking(lalm, benchmark, plan, log), items, costs, state.process_index, state.num_processes)
     state.wait_for_everyone()
-    if not state.is_main_process:
-        return
-    # what the other processes wrote, and whoever took part in an earlier run
-    known = Log.open(folder, benchmark.name, pinned).known
-    keys = {item.key for item in items}
-    records = [record for record in known.values() if record.item in keys and asked_for(record, plan, lalm)]
+    if state.is_main_process:
+        log.read_again()
+        found = [record for record in log.known.values() if asked_for(record, survey, plan, default_adapter(lalm))]
+        order = {key: number for number, key in enumerate(survey.items)}
+        found.sort(key=lambda record: order[record.item])  # of several processes each had its own questions
+        write(lalm, benchmark, survey, plan, found, pinned, given)
+    log.close()
+
+
+def asked_for(record: Record, survey: Survey, plan: Plan, adapter: str) -> bool:
+    """Whether a record in the log is of this survey and plan: another run may have asked more, or else.
+
+    Args:
+        record: Of the log.
+        survey: Which questions.
+        plan: Which arms.
+        adapter: `on` or `off`: the one that boosts are tried with.
+    """
+    item = survey.items.get(record.item)
+    if item is None or not record.reading:
+        return item is not None
+    places = [ord(name) - ord("A") for name in record.order]
+    boosts = {"", *map(str, plan.boosts)} if (record.arm, record.adapter) == ("audio", adapter) else {""}
+    return (
+        (record.silenced, tuple(places)) in plan.orders_of(item.movable)
+        and record.adapter in plan.adapters
+        and record.boost in boosts
+        and record.reading in plan.readings
+    )
+
+
+def write(
+    lalm: Lalm,
+    benchmark: Benchmark,
+    survey: Survey,
+    plan: Plan,
+    records: Sequence[Record],
+    pinned: dict[str, Any],
+    given: argparse.Namespace,
+) -> None:
+    """The report as Markdown, HTML and JSON; Markdown and JSON are printed too, JSON as the last line."""
     drawn = importlib.util.find_spec("matplotlib") is not None
     if not drawn:
         print(NO_DRAWINGS, file=sys.stderr)
+    answered = {record.item for record in records if not record.error}
+    settings = {
+        "benchmark": f"{benchmark.title} ({benchmark.source})",
+        "questions": f"{len(survey.items)}, of which {len(answered)} have answers",
+        "arms": ", ".join(plan.arms),
+        "adapters": ", ".join(plan.adapters),
+        "boosts": ", ".join(map(str, plan.boosts)) or "none",
+        "readings": ", ".join(plan.readings),
+        **{name: str(value) for name, value in pinned.items() if name not in {"format", "benchmark", "questions"}},
+        "data": pinned["questions"],
+    }
     pairs = benchmark.name == "pairs"
     wanted = {task: gate.share for task, gate in GATES.items() if gate.share is not None} if pairs else None
-    parts = report.sections(benchmark, plan, records, pinned, wanted, drawn)
-    parts += extras(lalm, plan, given) if pairs else []
-    write(folder, benchmark, parts, pinned)
-
-
-def extras(lalm: Lalm, plan: Plan, given: argparse.Namespace) -> list[Section]:
-    """What `pairs` has beside its questions."""
-    found = [Section("Chat", text=chat_check(lalm, plan.adapters))] if given.chat else []
-    if given.free:
-        answers = "\n\n".join(free_answers(lalm, given.data, plan.adapters, given.free))
-        found.append(Section("In free words", text=answers))
-    return found
-
-
-def write(folder: Path, benchmark: Benchmark, parts: Sequence[Section], pinned: dict[str, object]) -> None:
-    """The report as Markdown, HTML and JSON."""
-    title = f"{benchmark.title}: {pinned['model']}, {pinned['precision']}"
-    text, machine = report.markdown(title, parts), report.as_json(pinned, parts)
-    for suffix, content in ((".md", text), (".html", report.html(title, parts)), (".json", machine)):
-        (folder / f"{benchmark.name}{suffix}").write_text(content, encoding="utf-8")
-    print(text, machine, sep="\n", flush=True)
+    parts = report.sections(benchmark, plan, records, settings, wanted, drawn)
+    if pairs and given.chat:
+        parts.append(Section("Chat", chat_check(lalm, plan.adapters)))
+    if pairs and given.free:
+        parts.append(
+            Section("In free words", text="\n\n".join(free_answers(lalm, given.data, plan.adapters, given.free)))
+        )
+    title = f"{benchmark.title}: {lalm.info.name}, {lalm.info.precision}"
+    text, line = report.markdown(title, parts), report.machine(settings, records, parts)
+    for suffix, content in ((".md", text), (".html", report.html(title, parts)), (".json", f"{line}\n")):
+        (given.out / f"{benchmark.name}{suffix}").write_text(content, encoding="utf-8")
+    print(text, line, sep="\n", flush=True)
 
 
 def plan_of(lalm: Lalm, given: argparse.Namespace) -> Plan:
     """What the arguments ask for."""
-    boosts = grid(lalm.lens.depth) if given.grid else read_boosts(given.boost) if given.boost else ()
     return Plan(
         adapters=tuple(given.adapters or (ADAPTERS if lalm.info.adapters else ("off",))),
         arms=tuple(given.arms),
-        boosts=boosts,
+        boosts=grid(lalm.lens.depth) if given.grid else read_boosts(given.boost) if given.boost else (),
         readings=tuple(given.read),
+        most_orders=given.orders,
         effects=given.effects,
-    )
-
-
-def asked_for(record: "report.Record", plan: Plan, lalm: Lalm) -> bool:
-    """Whether a record in the log is of this plan: an earlier one may have asked more."""
-    boosts = {"", *map(str, plan.boosts)} if record.adapter == default_adapter(lalm) else {""}
-    return record.error != "" or (
-        record.adapter in plan.adapters
-        and record.boost in boosts
-        and record.reading in plan.readings
-        and (record.arm in plan.arms or "orders" in plan.arms)
     )
 
 
@@ -123,19 +158,30 @@ def parser() -> argparse.ArgumentParser:
     add("--model", default="embedded", help="embedded, a checkpoint or a folder")
     add("--precision", default="auto", choices=PRECISIONS)
     add("--adapter", action="append", default=[], metavar="FOLDER", help="a PEFT folder, as for app.py")
-    add("--per-task", "--questions", type=int, default=0, metavar="N", help="of each task (all; of pairs 60)")
+    add("--per-task", "--questions", type=_count, default=0, metavar="N", help="of each task the first N (all)")
     add("--tasks", nargs="+", default=[], metavar="TASK", help="some of the tasks (all)")
     add("--adapters", nargs="+", choices=ADAPTERS, help="on, off or both (both)")
-    add("--arms", nargs="+", default=["audio", "silence", "reversed"], choices=ARMS, help="what is done to the clips")
-    add("--read", nargs="+", default=["likelihood"], choices=READINGS, help="how an answer is read")
+    arms = ("audio", "silence", "reversed")
+    add("--arms", nargs="+", default=arms, choices=ARMS, help=f"what is done to the clips ({' '.join(arms)})")
+    add("--orders", type=_count, default=MOST_ORDERS, metavar="N", help=f"most orders of arm orders ({MOST_ORDERS})")
+    add("--read", nargs="+", default=["likelihood"], choices=READINGS, help="how an answer is read (likelihood)")
     boost = top.add_mutually_exclusive_group()
     boost.add_argument("--boost", metavar="[METHOD:]ALPHA:FIRST-LAST,...", help="boosts to try against none")
     boost.add_argument("--grid", action="store_true", help="twelve MATA settings against none")
     add("--effects", action="store_true", help="with --read free: how much the clips mattered to each answer")
     add("--chat", action="store_true", help="pairs: whether text-only chat stayed as it was")
-    add("--free", type=int, default=0, metavar="N", help="pairs: N free questions with the model's answers, to be read")
-    add("--out", type=Path, metavar="FOLDER", help="of the report and the answers (runs/evaluation)")
+    add("--free", type=_count, default=0, metavar="N", help="pairs: N free questions with the answers, to be read")
+    add("--retry", action="store_true", help="ask again what failed before")
+    add("--out", type=Path, default=Path("runs/evaluation"), metavar="FOLDER", help="of report and answers")
     return top
+
+
+def _count(text: str) -> int:
+    """A number of things, 1 or more."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
 
 
 if __name__ == "__main__":

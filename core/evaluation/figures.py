@@ -1,8 +1,10 @@
-"""Records as drawings: SVG in words, for a report that opens anywhere."""
+"""Records as drawings: SVG, for a report that opens anywhere. Needs matplotlib (requirements-evaluation.txt)."""
 
 import re
 from collections.abc import Callable, Sequence
 from io import StringIO
+from textwrap import shorten
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -10,122 +12,147 @@ from matplotlib.figure import Figure
 
 from core.evaluation.record import Record
 from core.evaluation.statistics import wilson
-from core.evaluation.tables import way
+from core.evaluation.tables import FEWEST, pairs_of, plain, rights, way, way_name, ways
 
 # Okabe and Ito's colours, told apart by all kinds of colour vision; markers differ too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = "osD^v<>"
 
+STYLE: Any = {
+    "svg.hashsalt": "earshot",
+    "svg.fonttype": "path",  # letters are drawn: no font is needed where the report is read
+    "font.family": "DejaVu Sans",  # comes with matplotlib
+    "font.size": 9,
+    "text.parse_math": False,  # names of tasks are others' text, dollars and all
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.constrained_layout.use": True,
+}
+
 
 def accuracy(records: Sequence[Record]) -> str:
-    """Right answers by task with Wilson's intervals, one mark for each arm and adapter, without boost; chance as a line."""
-    plain = [record for record in records if not record.boost and record.arm != "orders" and not record.error]
-    tasks = list(dict.fromkeys(record.task for record in plain))
-    ways = list(dict.fromkeys(way(record) for record in plain))
-    figure = Figure(figsize=(8, 1.2 + 0.42 * len(tasks)))
-    axes = figure.subplots()
-    for number, one in enumerate(ways):
-        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-        offset = (number - (len(ways) - 1) / 2) * 0.8 / max(len(ways), 1)
+    """Right answers by task with Wilson's intervals, a mark for each arm and adapter, without boost; chance dotted."""
+    asked = plain(records)
+    tasks, found = list(dict.fromkeys(record.task for record in asked)), ways(asked)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(8.5, 1.3 + len(tasks) * max(0.3, 0.13 * len(found))))
+        axes = figure.subplots()
+        for number, one in enumerate(found):
+            colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+            offset = (number - (len(found) - 1) / 2) * 0.8 / len(found)
+            rows = [
+                (row + offset, right)
+                for row, task in enumerate(tasks)
+                if (right := rights([record for record in asked if record.task == task and way(record) == one]))
+            ]
+            bounds = [wilson(sum(right), len(right)) for _, right in rows]
+            heights, means = [row for row, _ in rows], [100 * np.mean(right) for _, right in rows]
+            axes.hlines(heights, [100 * low for low, _ in bounds], [100 * high for _, high in bounds], colour, lw=1.2)
+            axes.plot(means, heights, marker, color=colour, markersize=4.5, label=way_name(one))
         for row, task in enumerate(tasks):
-            right = [bool(record.right) for record in plain if record.task == task and way(record) == one]
-            if right:
-                low, high = wilson(sum(right), len(right))
-                label = f"{one[0]}, adapter {one[1]}" if row == 0 else None
-                axes.plot([100 * low, 100 * high], [row + offset] * 2, color=colour, linewidth=1.2)
-                axes.plot(100 * np.mean(right), row + offset, marker, color=colour, markersize=5, label=label)
-    for row, task in enumerate(tasks):
-        chances = [1 / record.choices for record in plain if record.task == task and record.choices]
-        if chances:
-            axes.plot([100 * np.mean(chances)] * 2, [row - 0.45, row + 0.45], color="#888", linestyle=":", linewidth=1)
-    axes.set_yticks(range(len(tasks)), tasks)
-    axes.invert_yaxis()
-    axes.set_xlim(0, 100)
-    axes.set_xlabel("right answers, % (bars: Wilson's 95 %; dotted: chance)")
-    axes.grid(axis="x", alpha=0.3)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=8, frameon=False)
-    return _svg(figure, "Right answers by task, in each arm and with each adapter")
+            chances = [record.chance for record in asked if record.task == task and record.chance is not None]
+            if chances:
+                axes.vlines(100 * np.mean(chances), row - 0.46, row + 0.46, "#555555", linestyles="dotted", lw=1.4)
+        axes.set_yticks(range(len(tasks)), list(map(_drawable, tasks)))
+        axes.set_ylim(len(tasks) - 0.5, -0.5)
+        axes.hlines(np.arange(len(tasks) - 1) + 0.5, 0, 100, "#dddddd", lw=0.6)
+        axes.set_xlim(0, 100)
+        axes.set_xlabel("right answers in %; lines: Wilson's interval of 95 %, dotted: chance")
+        axes.grid(axis="x", alpha=0.25)
+        figure.legend(loc="outside upper center", ncols=2, fontsize=8, frameon=False)
+        return _svg(figure)
 
 
 def boost_map(records: Sequence[Record]) -> str:
-    """Right answers under each strength and band of MATA, less those without, as a map with its numbers in it."""
+    """The change of right answers under each strength and band of MATA, with the numbers; empty without such boosts."""
     tried = {record.boost for record in records if re.fullmatch(r"[\d.]+:\d+-\d+", record.boost)}
-    alphas = sorted({float(boost.split(":")[0]) for boost in tried})
-    bands = sorted({boost.split(":")[1] for boost in tried}, key=lambda band: int(band.split("-")[0]))
-    audio = [record for record in records if record.arm == "audio"]
-    off = {record.item: bool(record.right) for record in audio if not record.boost}
+    if not tried:
+        return ""
+    alphas = sorted({boost.split(":")[0] for boost in tried}, key=float)
+    bands = sorted({boost.split(":")[1] for boost in tried}, key=lambda band: tuple(map(int, band.split("-"))))
+    adapter = next(record.adapter for record in records if record.boost in tried)
     change = np.full((len(alphas), len(bands)), np.nan)
     for row, alpha in enumerate(alphas):
         for column, band in enumerate(bands):
-            on = {record.item: bool(record.right) for record in audio if record.boost == f"{alpha:g}:{band}"}
-            if on:
-                change[row, column] = 100 * np.mean([on[item] - off[item] for item in on if item in off])
-    figure = Figure(figsize=(1.8 + 1.1 * len(bands), 1.4 + 0.5 * len(alphas)), layout="constrained")
-    axes = figure.subplots()
-    most = float(np.nanmax(np.abs(change))) or 1.0
-    shown = axes.imshow(change, cmap="PuOr", vmin=-most, vmax=most, aspect="auto")
-    for (row, column), value in np.ndenumerate(change):
-        if not np.isnan(value):
-            axes.text(column, row, f"{value:+.1f}", ha="center", va="center", fontsize=9)
-    axes.set_xticks(range(len(bands)), [f"layers {band}" for band in bands])
-    axes.set_yticks(range(len(alphas)), [f"{alpha:g}" for alpha in alphas])
-    axes.set_ylabel("alpha")
-    figure.colorbar(shown, label="points against no boost")
-    return _svg(figure, "Right answers with each boost, in points against no boost")
+            pairs = pairs_of(records, ("audio", adapter, ""), ("audio", adapter, f"{alpha}:{band}"))
+            if pairs:
+                change[row, column] = 100 * np.mean([on - off for off, on in pairs])
+    most = max(float(np.nanmax(np.abs(change))), 1.0) if not np.isnan(change).all() else 1.0
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(3.0 + 1.2 * len(bands), 1.2 + 0.5 * len(alphas)))
+        axes = figure.subplots()
+        shown = axes.imshow(change, cmap="PuOr", vmin=-most, vmax=most, aspect="auto")
+        for (row, column), value in np.ndenumerate(change):
+            if not np.isnan(value):
+                colour = "white" if abs(value) > 0.6 * most else "black"
+                axes.text(column, row, f"{value:+.1f}", ha="center", va="center", color=colour)
+        axes.set_xticks(range(len(bands)), [f"layers {band}" for band in bands])
+        axes.set_yticks(range(len(alphas)), alphas)
+        axes.set_ylabel("strength (alpha)")
+        figure.colorbar(shown, label="points against no boost")
+        return _svg(figure)
 
 
 def flips(records: Sequence[Record]) -> str:
-    """For each boost how many questions it won and how many it lost against none."""
-    audio = [record for record in records if record.arm == "audio"]
-    off = {(record.item, record.adapter): bool(record.right) for record in audio if not record.boost}
-    names = list(dict.fromkeys(record.boost for record in audio if record.boost))
-    won, lost = [], []
-    for name in names:
-        pairs = [
-            (off[record.item, record.adapter], bool(record.right))
-            for record in audio
-            if record.boost == name and (record.item, record.adapter) in off
-        ]
-        won.append(pairs.count((False, True)))
-        lost.append(pairs.count((True, False)))
-    figure = Figure(figsize=(7, 1.2 + 0.3 * len(names)), layout="constrained")
-    axes = figure.subplots()
-    rows = np.arange(len(names))
-    axes.barh(rows, won, color=COLOURS[0], label="won: only right with it")
-    axes.barh(rows, [-count for count in lost], color=COLOURS[1], label="lost: only right without", hatch="//")
-    axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_yticks(rows, names)
-    axes.invert_yaxis()
-    axes.set_xlabel("questions")
-    axes.legend(fontsize=8, frameon=False)
-    return _svg(figure, "Questions that each boost won and lost against no boost")
+    """For each boost how many questions it won and how many it lost against none; empty without boosts."""
+    names = list(dict.fromkeys((record.boost, record.adapter) for record in records if record.boost))
+    if not names:
+        return ""
+    pairs = [pairs_of(records, ("audio", adapter, ""), ("audio", adapter, boost)) for boost, adapter in names]
+    won, lost = [one.count((False, True)) for one in pairs], [one.count((True, False)) for one in pairs]
+    most, rows = max(*won, *lost, 1), np.arange(len(names))
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7.5, 1.2 + 0.28 * len(names)))
+        axes = figure.subplots()
+        for counts, sign, colour, hatch, label in (
+            (lost, -1, COLOURS[1], "///", "lost: right only without it"),
+            (won, 1, COLOURS[0], "", "won: right only with it"),
+        ):
+            lengths = [sign * count for count in counts]
+            axes.barh(rows, lengths, color=colour, hatch=hatch, edgecolor="white", label=label)
+            for row, count in enumerate(counts):
+                side = "left" if sign > 0 else "right"
+                axes.text(sign * (count + 0.02 * most), row, str(count), ha=side, va="center", fontsize=8)
+        axes.axvline(0, color="black", lw=0.8)
+        axes.set_yticks(rows, [boost for boost, _ in names])
+        axes.set_ylim(len(names) - 0.4, -0.6)
+        axes.set_xlim(-1.2 * most, 1.2 * most)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
+        axes.set_xlabel("questions")
+        figure.legend(loc="outside upper center", ncols=2, fontsize=8, frameon=False)
+        return _svg(figure)
 
 
 def against(records: Sequence[Record], value: Callable[[Record], float | None], name: str) -> str:
     """How a number that was read beside the answers is spread over right and wrong ones; empty with too few."""
-    known = [(number, bool(record.right)) for record in records if (number := value(record)) is not None]
-    if len(known) < 8:
+    known = [(number, record.right) for record in records if (number := value(record)) is not None]
+    judged = [(number, right) for number, right in known if right is not None]
+    if len(judged) < FEWEST:
         return ""
-    figure = Figure(figsize=(7, 2.2), layout="constrained")
-    axes = figure.subplots()
-    rng = np.random.default_rng(0)
-    for row, (right, label) in enumerate(((True, "right"), (False, "wrong"))):
-        numbers = [number for number, was in known if was == right]
-        heights = row + rng.uniform(-0.28, 0.28, len(numbers))
-        axes.plot(numbers, heights, MARKERS[row], color=COLOURS[row], markersize=3, alpha=0.5)
-        if numbers:
-            axes.plot([np.median(numbers)] * 2, [row - 0.4, row + 0.4], color="black", linewidth=2)
-    axes.set_yticks((0, 1), ("right", "wrong"))
-    axes.invert_yaxis()
-    axes.set_xlabel(f"{name} (bars: medians)")
-    return _svg(figure, f"{name} of right and of wrong answers")
+    rng = np.random.default_rng(0)  # of the heights, which mean nothing
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7.5, 2.2))
+        axes = figure.subplots()
+        for row, wanted in enumerate((True, False)):
+            numbers = [number for number, right in judged if right == wanted]
+            heights = row + rng.uniform(-0.28, 0.28, len(numbers))
+            axes.plot(numbers, heights, MARKERS[row], color=COLOURS[row], markersize=3, alpha=0.45)
+            if numbers:
+                axes.vlines(np.median(numbers), row - 0.4, row + 0.4, "black", lw=2)
+        counts = [sum(right == wanted for _, right in judged) for wanted in (True, False)]
+        axes.set_yticks((0, 1), (f"right ({counts[0]})", f"wrong ({counts[1]})"))
+        axes.set_ylim(1.5, -0.5)
+        axes.set_xlabel(f"{name}; upright lines: medians")
+        return _svg(figure)
 
 
-def _svg(figure: Figure, sentence: str) -> str:
-    """The figure as an SVG element with a sentence for those who do not see it; the same for the same figure."""
+def _drawable(name: str) -> str:
+    """A name in letters that the font has, of a length that leaves room for the drawing."""
+    return shorten(name.encode("ascii", "backslashreplace").decode(), 36, placeholder=" ...")
+
+
+def _svg(figure: Figure) -> str:
+    """The figure as an SVG file, the same for the same figure."""
     text = StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": "earshot", "font.family": "sans-serif"}):
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    svg = text.getvalue()
-    svg = svg[svg.index("<svg") :]
-    return svg.replace("<svg", f'<svg role="img" aria-label="{sentence}"', 1)
+    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    return text.getvalue()

@@ -3,14 +3,16 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from core.errors import LoadError
 
-Key = tuple[str, str, str, str, str, str]
+Key = tuple[str, bool, str, str, str, str]
 
 
 @dataclass(frozen=True)
@@ -20,16 +22,17 @@ class Record:
     Attributes:
         item: Key of the question.
         task: As it is counted.
-        arm: What was done to the clips.
-        order: Of the clips, by their letters.
+        sounds: Digest of its clips; empty where they could not be read.
+        silenced: Whether they were put as silence.
+        order: Of the movable clips, by their letters; empty where none may move.
         adapter: `on` or `off`.
         boost: As `str(BoostAt)`; empty without one.
         reading: `likelihood` or `free`.
-        right: Whether the answer was right; None where it could not be judged.
+        right: Whether the answer was right; None where it could not be judged, or there is none.
         choice: What was chosen, in the letters of the item; None where nothing was, or several.
-        choices: Number of admissible answers; 0 where there are none.
+        chance: Share of its choices that are right; None where it has no choices.
         words: The answer in free words.
-        scores: Mean log-probability of each choice, in nats.
+        scores: Mean log-probability of each choice as it was put, in nats.
         audio: Share of attention on audio, the sink left out; None where it was not read.
         effect: How much likelier the clips made the answer, in nats a token; None where it was not asked.
         seen: Whether training had all that the question is about; None where that is not known.
@@ -38,14 +41,15 @@ class Record:
 
     item: str
     task: str
-    arm: str
-    order: str
-    adapter: str
-    boost: str
-    reading: str
-    right: bool | None
-    choice: str | None
-    choices: int
+    sounds: str = ""
+    silenced: bool = False
+    order: str = ""
+    adapter: str = ""
+    boost: str = ""
+    reading: str = ""
+    right: bool | None = None
+    choice: str | None = None
+    chance: float | None = None
     words: str = ""
     scores: tuple[float, ...] = ()
     audio: float | None = None
@@ -55,9 +59,18 @@ class Record:
 
     @property
     def key(self) -> Key:
-        """What tells records of one run apart. The arm is not in it: an order is asked once, whatever it was for."""
-        silence = "silence" if self.arm == "silence" else ""
-        return self.item, silence, self.order, self.adapter, self.boost, self.reading
+        """What tells records of one run apart."""
+        return self.item, self.silenced, self.order, self.adapter, self.boost, self.reading
+
+    @property
+    def arm(self) -> str:
+        """`silence`, `audio`, `reversed`, or `orders` for any other order."""
+        if self.silenced:
+            return "silence"
+        as_it_comes = "".join(sorted(self.order))
+        if self.order == as_it_comes:
+            return "audio"
+        return "reversed" if self.order == as_it_comes[::-1] else "orders"
 
 
 @dataclass
@@ -67,13 +80,15 @@ class Log:
     Attributes:
         file: Appended to; None keeps nothing on disk.
         known: What was read, and added since.
+        lock: Held while the file may be written to.
     """
 
     file: Path | None = None
     known: dict[Key, Record] = field(default_factory=dict)
+    lock: FileLock | None = None
 
     @classmethod
-    def open(cls, folder: Path, name: str, header: Mapping[str, Any], process: int = 0) -> "Log":
+    def open(cls, folder: Path, name: str, header: Mapping[str, Any], process: int = 0, retry: bool = False) -> "Log":
         """Goes on with the files of the same header; another header is another file, and none is written over.
 
         Args:
@@ -81,61 +96,89 @@ class Log:
             name: Of the benchmark.
             header: All that the answers depend on, as JSON holds it.
             process: Each process of a run writes a file of its own, and reads those of all.
+            retry: Whether what failed is forgotten, and so asked again.
 
         Raises:
-            LoadError: The folder cannot be written to.
+            LoadError: The folder cannot be used, or another run writes to it.
         """
         first = json.dumps(header, sort_keys=True)
         stem = f"{name}-{hashlib.sha256(first.encode()).hexdigest()[:12]}"
         file = folder / f"{stem}-{process}.jsonl"
-        log = cls(file)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for other in sorted(folder.glob(f"{stem}-*.jsonl")):
-                log.known |= {record.key: record for record in _records(other, first)}
+            lock = FileLock(f"{file}.lock")
+            lock.acquire(blocking=False)
             _mend(file, first)
+            known = merged(record for other in files(folder, stem) for record in records(other, first))
+        except Timeout:
+            raise LoadError(f"Another run writes to {file}: wait for it, or name another folder with --out.") from None
         except OSError as error:
             raise LoadError(f"{folder} cannot be used ({error.strerror}): name another folder with --out.") from None
-        return log
+        return cls(file, {key: record for key, record in known.items() if not (retry and record.error)}, lock)
 
-    def add(self, record: Record) -> None:
-        """Keeps one more; it is on disk when this returns, whatever becomes of the process."""
-        self.known[record.key] = record
+    def read_again(self) -> None:
+        """Takes in what other processes wrote since."""
+        assert self.file is not None
+        with self.file.open(encoding="utf-8") as lines:
+            first = next(lines).rstrip("\n")
+        others = files(self.file.parent, self.file.stem.rpartition("-")[0])
+        self.known = merged([*self.known.values(), *(record for other in others for record in records(other, first))])
+
+    def close(self) -> None:
+        """Lets another run write to the file."""
+        if self.lock is not None:
+            self.lock.release()
+
+    def add(self, added: Sequence[Record]) -> None:
+        """Keeps some more; they are on disk when this returns, whatever becomes of the process."""
+        self.known |= {record.key: record for record in added}
         if self.file is not None:
             with self.file.open("a", encoding="utf-8") as lines:
-                lines.write(json.dumps(asdict(record)) + "\n")
+                lines.write("".join(json.dumps(asdict(record)) + "\n" for record in added))
                 lines.flush()
                 os.fsync(lines.fileno())
 
 
-def _records(file: Path, header: str) -> Iterator[Record]:
-    """The records of a file that begins with this header. What is cut or was changed by hand is no record."""
+def files(folder: Path, stem: str) -> list[Path]:
+    """The files of one run, by process."""
+    return sorted(folder.glob(f"{stem}-*.jsonl"), key=lambda file: (len(file.name), file.name))
+
+
+def records(file: Path, header: str) -> Iterator[Record]:
+    """The records of a file that begins with this header. What is cut is no record."""
     with file.open(encoding="utf-8", errors="replace") as lines:
         if next(lines, "").rstrip("\n") != header:
             return
-        for line in lines:
-            record = _record(line)
-            if record is not None:
-                yield record
+        names = {known.name for known in fields(Record)}
+        for number, line in enumerate(lines, start=2):
+            if not line.endswith("\n"):
+                return  # cut by the end of its process
+            try:
+                values = json.loads(line)
+                if values.keys() != names:
+                    raise ValueError(line)
+            except (ValueError, AttributeError) as error:
+                raise LoadError(f"Line {number} of {file} is no record: move the file away, or mend it.") from error
+            yield Record(**{**values, "scores": tuple(values["scores"])})
 
 
-def _record(line: str) -> Record | None:
-    try:
-        values = json.loads(line)
-    except ValueError:
-        return None
-    if not line.endswith("\n") or not isinstance(values, dict) or values.keys() != {f.name for f in fields(Record)}:
-        return None
-    return Record(**{**values, "scores": tuple(values["scores"])})
+def merged(found: Iterable[Record]) -> dict[Key, Record]:
+    """Each record once: the first of its key, or the first without an error; none for sounds that were read later."""
+    known: dict[Key, Record] = {}
+    for record in found:
+        if record.key not in known or known[record.key].error:
+            known[record.key] = record
+    asked = {record.item for record in known.values() if record.reading}
+    return {key: record for key, record in known.items() if record.reading or record.item not in asked}
 
 
 def _mend(file: Path, header: str) -> None:
     """Makes a file that can be appended to: with its header, and without a line that was cut off."""
-    content = file.read_bytes() if file.exists() else b""
-    whole = content[: content.rfind(b"\n") + 1]
-    if not whole.startswith(header.encode() + b"\n"):
-        whole = header.encode() + b"\n"
-    if whole != content:
-        beside = file.with_suffix(".tmp")
-        beside.write_bytes(whole)
-        os.replace(beside, file)
+    with file.open("ab+") as content:
+        content.seek(0)
+        whole = content.read().rpartition(b"\n")[0]
+        if whole and whole.split(b"\n", 1)[0] != header.encode():
+            raise LoadError(f"{file} does not begin as it should: move it away.")
+        content.truncate(len(whole) + 1 if whole else 0)
+        if not whole:
+            content.write(header.encode() + b"\n")

@@ -3,236 +3,186 @@
 import hashlib
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
-from core.engine import Engine
-from core.errors import AudioError, LalmError
-from core.evaluation.arms import BoostAt, Plan, Posed, default_adapter, order_name, posed, put_back, settings_of
+from core.engine import check
+from core.errors import AudioError, LalmError, LoadError
+from core.evaluation.arms import BoostAt, Plan, Posed, default_adapter, posed, put_back, settings_of
 from core.evaluation.item import Benchmark, Item
 from core.evaluation.record import Log, Record
 from core.evaluation.scoring import forced, likelihoods
 from core.lalm import Lalm
-from core.types import SAMPLING_RATE_HZ, AttentionReading, Boost, Clip, Conversation, Settings, Token, Turn
+from core.summary import Shares
+from core.types import AttentionReading, Conversation, Settings, Token, Turn, letter
 
 TELL_SECONDS = 10.0
-TEMPLATE = "template"
-"""Source whose weight is left out: attention rests there whatever is asked."""
 
 Tell = Callable[[str], None]
 
 
 def run(
-    lalm: Lalm,
-    benchmark: Benchmark,
-    items: Sequence[Item],
-    plan: Plan,
-    log: Log,
-    tell: Tell | None = None,
+    asking: "Asking",
+    items: Iterable[Item],
+    costs: Mapping[str, float],
     process: int = 0,
     processes: int = 1,
-) -> list[Record]:
-    """All records of a plan; those in the log already are not taken again.
-
-    What fails for one question (a sound that cannot be read, memory that runs out) is recorded and passed over.
+    tell: Tell | None = None,
+) -> None:
+    """Asks what the log does not know yet, and keeps it there.
 
     Args:
-        lalm: The model.
-        benchmark: Words the prompt and judges the answer.
-        items: The questions.
-        plan: The arms.
-        log: Keeps and gives back.
-        tell: Receives the progress and the time left; None prints to standard error.
+        asking: Model, benchmark, plan and log.
+        items: The questions; taken one after the other, since each may hold the bytes of its sounds.
+        costs: For each question, by its key and in their order, about how long it takes against the others (`cost`).
         process: Place of this process among several; each takes every n-th question.
         processes: How many there are.
+        tell: Receives the progress and the time left; None prints to standard error.
+
+    Raises:
+        LoadError: A sound is not the one that the log's answers are about.
     """
     tell = tell or (lambda line: print(line, file=sys.stderr, flush=True))
-    mine = items[process::processes]
-    found: list[Record] = []
-    began, told, worked = time.monotonic(), time.monotonic(), 0
-    for number, item in enumerate(mine, start=1):
-        before = len(log.known)
-        found += of_item(lalm, benchmark, item, plan, log)
-        worked += len(log.known) > before
-        seconds = time.monotonic() - began
-        if time.monotonic() - told >= TELL_SECONDS or number == len(mine):
-            told = time.monotonic()
-            left = seconds / max(worked, 1) * (len(mine) - number)
-            tell(f"{benchmark.name} {number}/{len(mine)}, {worked} asked now, about {left / 60:.1f} min left")
-    return found
+    ahead = list(islice(costs.values(), process, None, processes))
+    who = f", process {process + 1} of {processes}" if processes > 1 else ""
+    began = told = time.monotonic()
+    worked = seconds = 0.0
+    for number, item in enumerate(islice(items, process, None, processes), start=1):
+        before, started = len(asking.log.known), time.monotonic()
+        asking.ask(item)
+        now = time.monotonic()
+        if len(asking.log.known) > before:
+            worked, seconds = worked + ahead[number - 1], seconds + now - started
+        if now - told >= TELL_SECONDS or number == len(ahead):
+            told, rest = now, sum(ahead[number:])
+            left = f", about {seconds / worked * rest / 60:.1f} min left" if worked else ""
+            tell(f"{asking.benchmark.name}{who}: {number}/{len(ahead)} in {(now - began) / 60:.1f} min{left}")
 
 
-def of_item(lalm: Lalm, benchmark: Benchmark, item: Item, plan: Plan, log: Log) -> Iterator[Record]:
-    """The records of one question."""
-    try:
-        clips = tuple(sound.read() for sound in item.sounds)
-    except AudioError as error:
-        yield _kept(log, replace(_record(item, "audio", range(len(item.sounds))), error=str(error)))
-        return
-    for put in posed(item, clips, plan.arms):
-        for adapter in plan.adapters:
-            tried = put.arm == "audio" and adapter == default_adapter(lalm)
-            boosts = (None, *plan.boosts) if tried else (None,)
-            for reading in plan.readings:
-                if reading == "likelihood" and item.options == "open":
-                    continue
-                ask = _likelihoods if reading == "likelihood" else _free
-                yield from ask(lalm, benchmark, item, put, adapter, boosts, plan, log)
+def cost(item: Item, plan: Plan) -> float:
+    """About how long a question takes against others: the clips that are read, over all its orders and boosts."""
+    asked = len(plan.orders_of(item.movable)) * len(plan.adapters) + len(plan.boosts)
+    return max(len(item.sounds), 1) * asked
 
 
-def _likelihoods(
-    lalm: Lalm,
-    benchmark: Benchmark,
-    item: Item,
-    put: Posed,
-    adapter: str,
-    boosts: Sequence[BoostAt | None],
-    plan: Plan,
-    log: Log,
-) -> Iterator[Record]:
-    """How likely each choice is; all boosts in one forward."""
-    blank = {boost: _of(item, put, adapter, boost, "likelihood") for boost in boosts}
-    missing = [boost for boost in boosts if blank[boost].key not in log.known]
-    if missing:
-        settings = settings_of(lalm, adapter)
+@dataclass(frozen=True, eq=False)
+class Asking:
+    """Puts questions to a model.
+
+    Attributes:
+        lalm: The model.
+        benchmark: Words the prompt and judges the answer.
+        plan: The arms.
+        log: Keeps and gives back.
+    """
+
+    lalm: Lalm
+    benchmark: Benchmark
+    plan: Plan
+    log: Log
+
+    def ask(self, item: Item) -> None:
+        """Asks one question in every way that the log does not know yet; its clips are heard once for all.
+
+        What fails (a sound that cannot be read, memory that runs out) is recorded and passed over.
+
+        Raises:
+            LoadError: A sound is not the one that the log's answers are about.
+        """
+        chance = len(item.answers) / len(item.choices) if item.choices else None
+        blank = Record(item.key, item.task, seen=item.seen, chance=chance)
+        if blank.key in self.log.known:
+            return  # its sounds could not be read before
         try:
-            case = forced(lalm, put.clips, benchmark.prompt(put.item), put.item.choices, settings)
-            scores = likelihoods(lalm, case, settings, [_boost(lalm, boost) for boost in missing])
+            clips = tuple(sound.read() for sound in item.sounds)
+        except AudioError as error:
+            self.log.add([replace(blank, error=str(error))])
+            return
+        sounds = hashlib.sha256(" ".join(clip.digest for clip in clips).encode()).hexdigest()[:16]
+        for put in posed(item, clips, self.plan):
+            order = "".join(map(letter, put.order))
+            for adapter in self.plan.adapters:
+                start = replace(blank, sounds=sounds, silenced=put.silenced, order=order, adapter=adapter)
+                tried = start.arm == "audio" and adapter == default_adapter(self.lalm)
+                for reading in self.plan.readings:
+                    if reading == "free" or item.choices:
+                        self._cell(item, put, replace(start, reading=reading), self.plan.boosts if tried else ())
+
+    def _cell(self, item: Item, put: Posed, start: Record, boosts: Sequence[BoostAt]) -> None:
+        """One reading of a question put in one way, without boost and with each.
+
+        A cell is asked as a whole even where a part of it is known, and what came before it is forgotten: so that a
+        run that was stopped gives to the last digit what one that was not gives.
+        """
+        settings = [settings_of(self.lalm, start.adapter)]
+        settings += [replace(settings[0], boost=boost.boost(self.lalm.lens.depth)) for boost in boosts]
+        records = [start, *(replace(start, boost=str(boost)) for boost in boosts)]
+        known = [self.log.known[record.key] for record in records if record.key in self.log.known]
+        if any(record.sounds != start.sounds for record in known):
+            raise LoadError(
+                f"The sounds of {item.key} are not those that were asked about before: name a new folder with --out."
+            )
+        if len(known) < len(records):
+            self.lalm.shelf.clear()
+            read = self._likelihoods if start.reading == "likelihood" else self._free
+            found = read(item, put, records, settings)
+            self.log.add([record for record in found if record.key not in self.log.known])
+
+    def _likelihoods(
+        self, item: Item, put: Posed, records: Sequence[Record], settings: Sequence[Settings]
+    ) -> list[Record]:
+        """How likely each choice is; all boosts in one forward."""
+        words, plain = self.benchmark.prompt(put.item), settings[0]
+        try:
+            check(Conversation((Turn("user", (*put.clips, words)),)), self.lalm.info)
+            with self.lalm.usable(plain):
+                case = forced(self.lalm, put.clips, words, put.item.choices, plain)
+                self.lalm.limit(case.prompt, max(map(len, case.answers)))
+                scores = likelihoods(self.lalm, case, plain, [one.boost for one in settings])
         except LalmError as error:
-            scores = []
-            for boost in missing:
-                _kept(log, replace(blank[boost], error=str(error)))
-        for boost, nats in zip(missing, scores, strict=False):
+            return [replace(record, error=str(error)) for record in records]
+        found = []
+        for record, nats in zip(records, scores, strict=True):
             choice = put.item.choices[int(np.argmax(nats))]
-            right = choice in put.item.answers
-            chosen = put_back(choice, put.order)
-            _kept(log, replace(blank[boost], right=right, choice=chosen, scores=tuple(nats)))
-    yield from (log.known[blank[boost].key] for boost in boosts)
+            right, chosen = choice in put.item.answers, put_back(item, put.order, choice)
+            found.append(replace(record, right=right, choice=chosen, scores=tuple(nats)))
+        return found
+
+    def _free(self, item: Item, put: Posed, records: Sequence[Record], settings: Sequence[Settings]) -> list[Record]:
+        """What the model says, judged by the benchmark's rule."""
+        asked = Conversation((Turn("user", (*put.clips, self.benchmark.prompt(put.item))),))
+        found = []
+        for record, one in zip(records, settings, strict=True):
+            try:
+                words, shares = said(self.lalm, asked, one)
+                effect = None
+                if self.plan.effects and record.arm == "audio" and not record.boost and put.clips and words.strip():
+                    effect = next(self.lalm.matter(asked, words, one)).whole_nats_per_token
+            except LalmError as error:
+                found.append(replace(record, error=str(error)))
+                continue
+            verdict = self.benchmark.judge(put.item, words)
+            found.append(
+                replace(
+                    record,
+                    right=verdict.right,
+                    choice=put_back(item, put.order, verdict.choice),
+                    words=words,
+                    audio=shares.audio if shares else None,
+                    effect=effect,
+                )
+            )
+        return found
 
 
-def _free(
-    lalm: Lalm,
-    benchmark: Benchmark,
-    item: Item,
-    put: Posed,
-    adapter: str,
-    boosts: Sequence[BoostAt | None],
-    plan: Plan,
-    log: Log,
-) -> Iterator[Record]:
-    """What the model says, judged by the benchmark's rule."""
-    asked = Conversation((Turn("user", (*put.clips, benchmark.prompt(put.item))),))
-    for boost in boosts:
-        record = _of(item, put, adapter, boost, "free")
-        if record.key not in log.known:
-            settings = replace(settings_of(lalm, adapter), boost=_boost(lalm, boost), temperature=0.0)
-            _kept(log, _answered(lalm, benchmark, put, asked, settings, record, plan.effects and put.arm == "audio"))
-        yield log.known[record.key]
-
-
-def _answered(
-    lalm: Lalm,
-    benchmark: Benchmark,
-    put: Posed,
-    asked: Conversation,
-    settings: Settings,
-    record: Record,
-    effects: bool,
-) -> Record:
-    try:
-        words, shares = said(lalm, asked, settings)
-        verdict = benchmark.judge(put.item, words)
-        effect = None
-        if effects and words.strip() and put.clips:
-            effect = next(iter(lalm.matter(asked, words, settings))).whole_nats_per_token
-    except LalmError as error:
-        return replace(record, error=str(error))
-    return replace(
-        record,
-        right=verdict.right,
-        choice=put_back(verdict.choice, put.order),
-        words=words,
-        audio=float(np.mean(shares)) if shares else None,
-        effect=effect,
-    )
-
-
-def said(engine: Engine, asked: Conversation, settings: Settings) -> tuple[str, list[float]]:
-    """An answer, and for each of its tokens the share of attention on audio, the template left out."""
-    words, shares = "", list[float]()
-    for event in engine.stream(asked, settings):
+def said(lalm: Lalm, asked: Conversation, settings: Settings) -> tuple[str, Shares | None]:
+    """An answer, and where the model looked while it gave it; None where there was no token."""
+    words, readings = "", list[AttentionReading]()
+    for event in lalm.stream(asked, settings):
         if isinstance(event, Token):
             words += event.text
-            if event.reading is not None:
-                shares.append(audio_share(event.reading))
-    return words, shares
-
-
-def audio_share(reading: AttentionReading) -> float:
-    """Share of attention on audio, as applied: the mean over layers, the template left out (docs/attention.md)."""
-    means = dict(zip(reading.sources, np.mean(reading.weights, axis=0).tolist(), strict=True))
-    outside = 1.0 - means.get(TEMPLATE, 0.0)
-    return sum(weight for source, weight in means.items() if source.startswith("clip ")) / outside if outside else 0.0
-
-
-def _of(item: Item, put: Posed, adapter: str, boost: BoostAt | None, reading: str) -> Record:
-    """A record of a question that was not asked yet."""
-    return _record(item, put.arm, put.order, adapter, str(boost or ""), reading)
-
-
-def _record(
-    item: Item, arm: str, order: Sequence[int], adapter: str = "", boost: str = "", reading: str = ""
-) -> Record:
-    return Record(
-        item=item.key,
-        task=item.task,
-        arm=arm,
-        order=order_name(tuple(order)),
-        adapter=adapter,
-        boost=boost,
-        reading=reading,
-        right=None,
-        choice=None,
-        choices=len(item.choices),
-        seen=item.seen,
-    )
-
-
-def _kept(log: Log, record: Record) -> Record:
-    log.add(record)
-    return record
-
-
-def _boost(lalm: Lalm, boost: BoostAt | None) -> Boost:
-    return boost.boost(lalm.lens.depth) if boost else Boost()
-
-
-def header(lalm: Lalm, benchmark: Benchmark, items: Sequence[Item]) -> dict[str, Any]:
-    """All that answers depend on: benchmark, questions in the words they are asked in, model, precision, settings.
-
-    A model and its adapters are told from others, retrained ones too, by what they make of a fixed noise.
-    """
-    asked = hashlib.sha256()
-    for item in items:
-        asked.update(repr((item.key, benchmark.prompt(item), item.choices, item.answers)).encode())
-    noise = np.random.default_rng(0).standard_normal((2, SAMPLING_RATE_HZ)).astype(np.float32) / 10
-    clips = [Clip(samples, "noise") for samples in noise]
-    made: list[float] = []
-    for adapter in ("on", "off") if lalm.info.adapters else ("off",):
-        settings = settings_of(lalm, adapter)
-        made += likelihoods(lalm, forced(lalm, clips, "Which?", ("A", "B"), settings), settings)[0]
-    default = lalm.info.default
-    return {
-        "earshot": 1,
-        "benchmark": benchmark.title,
-        "questions": asked.hexdigest()[:16],
-        "model": lalm.info.name,
-        "precision": lalm.info.precision,
-        "system": default.system,
-        "facts": default.facts,
-        "max_tokens": default.max_tokens,
-        "noise": made,
-    }
+            readings += [event.reading] if event.reading is not None else []
+    return words, Shares.of(readings) if readings else None
