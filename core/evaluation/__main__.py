@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import PartialState
 
 from core.errors import LalmError, LoadError
@@ -34,7 +35,7 @@ PATIENCE = timedelta(days=30)
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when everything asked for was asked and written, 2 when it could not be, 130 when it was interrupted."""
     given = parser().parse_args(arguments)
-    state = PartialState(timeout=PATIENCE)  # before the model is loaded: it says on which GPU
+    state = processes()
     try:
         lalm = load(given.model, given.precision, given.adapter, lambda line: print(line, file=sys.stderr, flush=True))
         if not isinstance(lalm, Lalm):
@@ -49,6 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         state.destroy_process_group()
     return 0
+
+
+def processes() -> PartialState:
+    """Which of how many processes this is; made before the model is loaded, for it says on which GPU that goes."""
+    return PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
 
 
 def evaluate(lalm: Lalm, given: argparse.Namespace, state: PartialState) -> None:
@@ -113,13 +119,15 @@ def write(
     answered = {record.item for record in records if not record.error}
     settings = {
         "benchmark": f"{benchmark.title} ({benchmark.source})",
-        "questions": f"{len(survey.items)}, of which {len(answered)} have answers",
+        "asked": f"{len(survey.items)} questions, of which {len(answered)} have answers",
         "arms": ", ".join(plan.arms),
         "adapters": ", ".join(plan.adapters),
         "boosts": ", ".join(map(str, plan.boosts)) or "none",
         "readings": ", ".join(plan.readings),
-        **{name: str(value) for name, value in pinned.items() if name not in {"format", "benchmark", "questions"}},
-        "data": pinned["questions"],
+        **{name.replace("_", " "): str(value) for name, value in pinned.items() if name not in {"format", "benchmark"}},
+        # of the embedded model in int8 they are not the same
+        "free words by": type(lalm.decoder).__name__,
+        "likelihoods by": f"torch, {str(lalm.loaded.model.dtype).removeprefix('torch.')}",
     }
     pairs = benchmark.name == "pairs"
     wanted = {task: gate.share for task, gate in GATES.items() if gate.share is not None} if pairs else None

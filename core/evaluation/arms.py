@@ -1,6 +1,5 @@
 """The ways in which a question is asked: what is done to its clips, with which adapter, with which boost."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -133,13 +132,13 @@ class Plan:
             if arm in ("audio", "silence"):
                 wanted[arm == "silence", same] = None
             elif movable:
-                every = (same[::-1],) if arm == "reversed" else orders(movable, self.most_orders)
+                every = (same[::-1],) if arm == "reversed" else self.every_order(movable)
                 wanted |= dict.fromkeys((False, order) for order in every)
         return tuple(wanted)
 
-    def count_orders(self, movable: int) -> int:
-        """How many orders arm `orders` has for so many clips."""
-        return min(math.factorial(movable), self.most_orders)
+    def every_order(self, movable: int) -> tuple[Order, ...]:
+        """The orders of arm `orders`, that in which the clips come first."""
+        return orders(movable, self.most_orders)
 
 
 @dataclass(frozen=True, eq=False)

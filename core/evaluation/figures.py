@@ -56,7 +56,7 @@ def accuracy(records: Sequence[Record]) -> str:
         axes.set_yticks(range(len(tasks)), list(map(_drawable, tasks)))
         axes.set_ylim(len(tasks) - 0.5, -0.5)
         axes.hlines(np.arange(len(tasks) - 1) + 0.5, 0, 100, "#dddddd", lw=0.6)
-        axes.set_xlim(0, 100)
+        axes.set_xlim(-1, 101)  # room for a mark at either end
         axes.set_xlabel("right answers in %; lines: Wilson's interval of 95 %, dotted: chance")
         axes.grid(axis="x", alpha=0.25)
         figure.legend(loc="outside upper center", ncols=2, fontsize=8, frameon=False)

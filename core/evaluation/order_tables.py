@@ -20,8 +20,10 @@ def in_every_order(records: Sequence[Record], plan: Plan) -> dict[str, list[list
             found[record.adapter, record.item].append(record)
     whole: dict[str, list[list[Record]]] = defaultdict(list)
     for (adapter, _), each in found.items():
-        if len(each) == plan.count_orders(len(each[0].order)):
-            whole[adapter].append(sorted(each, key=lambda record: record.order))
+        by_order = {_order(record): record for record in each}
+        wanted = plan.every_order(len(each[0].order))
+        if by_order.keys() >= set(wanted):
+            whole[adapter].append([by_order[order] for order in wanted])
     return whole
 
 
@@ -58,7 +60,7 @@ def places(records: Sequence[Record], plan: Plan) -> Table:
         for record in (record for each in items for record in each):
             if record.choice is not None and record.choice in list(record.order):
                 counts[adapter, len(record.order)][letter(record.order.index(record.choice))] += 1
-    letters = sorted({place for cells in counts.values() for place in cells})
+    letters = [letter(place) for place in range(max((clips for _, clips in counts), default=0))]
     rows = [
         (adapter, str(clips), *(str(cells[place]) if place < letter(clips) else "-" for place in letters))
         for (adapter, clips), cells in sorted(counts.items(), key=lambda pair: (pair[0][0] != "on", pair[0][1]))

@@ -26,6 +26,7 @@ th, td { text-align: left; padding: 4px 12px 4px 0; border-bottom: 1px solid #88
 td { white-space: nowrap; }
 td.long { white-space: normal; min-width: 240px; overflow-wrap: anywhere; }
 th { vertical-align: bottom; min-width: 60px; }
+td:first-child, th:first-child { position: sticky; left: 0; background: Canvas; }
 p.caption, p.note { font-size: 13px; max-width: 720px; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font: 13px/1.5 ui-monospace, monospace; }
 figure { margin: 12px 0; background: #fff; border-radius: 8px; padding: 8px; }
