@@ -3,8 +3,8 @@
 from html import escape
 
 from chat_app import strings
-from chat_app.summary import SINK, Shares, Summary, source_name
 from chat_app.waveform import heat
+from core.summary import SINK, Shares, Summary
 
 _LABELLED_LAYERS = 12
 """About so many layers have their number under them."""
@@ -23,7 +23,7 @@ def basis(summary: Summary) -> str:
         strings.BASIS_SINK.format(percent=strings.percent(1 - summary.applied.outside_sink)),
         strings.BASIS_TOKENS.format(
             counts=", ".join(
-                f"{escape(source_name(source))} {count:.0f}"
+                f"{escape(strings.source_name(source))} {count:.0f}"
                 for source, count in zip(summary.sources, summary.tokens, strict=True)
                 if count
             )
@@ -45,7 +45,7 @@ def _layers(summary: Summary) -> str:
     rows = {source: [shares.share(source) for shares in by_layer] for source in shown}
     peak = max((max(row) for row in rows.values()), default=0.0) or 1.0
     heats = "".join(
-        f'<span class="es-source">{escape(source_name(source))}</span>'
+        f'<span class="es-source">{escape(strings.source_name(source))}</span>'
         f"{heat([share / peak for share in row], _spoken(strings.LAYER_HEAT_LABEL, summary, row, source))}"
         f"<small>{strings.percent(summary.applied.share(source))}</small>"
         for source, row in rows.items()
@@ -88,4 +88,4 @@ def _spoken(sentence: str, summary: Summary, values: list[float] | tuple[float, 
     numbers = ", ".join(
         f"{layer} {strings.percent(value)}" for layer, value in zip(summary.layers, values, strict=True)
     )
-    return sentence.format(source=escape(source_name(source)), values=numbers)
+    return sentence.format(source=escape(strings.source_name(source)), values=numbers)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from html import escape
 
 from chat_app import strings
-from chat_app.summary import Summary
 from chat_app.waveform import badge, badge_colours
 from chat_app.words import word_starts, words_of
+from core.summary import Summary
 from core.types import Clip, Effect, letter
 
 MOST_NAMED = 5

@@ -6,11 +6,11 @@ from html import escape
 
 from chat_app import strings
 from chat_app.basis import basis
-from chat_app.summary import Shares, Summary, is_clip, source_name
 from chat_app.trace import Trace
 from chat_app.waveform import COLOURS, badge_colours, cividis, heat, lettered, waveform
 from chat_app.words import Rows, packed_levels, packed_numbers, rows_of
 from core.audio import level_envelope
+from core.summary import Shares, Summary, is_clip
 from core.types import Clip, letter
 
 ENVELOPE_BINS = 60
@@ -217,12 +217,14 @@ def _stack(shares: Shares) -> str:
             clip_index += 1
         else:
             style, shade = "", f" es-shade{_SHADES.get(source, 0)}"
-        name, number = escape(source_name(source)), strings.percent(weight)
+        name, number = escape(strings.source_name(source)), strings.percent(weight)
         inside = name if is_clip(source) and weight > 0.04 else ""
         parts.append(f'<i class="es-part{shade}" style="{style}width:{weight:.3%}">{inside}</i>')
         legend.append(f'<span><i class="es-key{shade}" style="{style}"></i>{name} <b>{number}</b></span>')
     spoken = strings.STACK_LABEL.format(
-        parts=", ".join(f"{escape(source_name(source))} {strings.percent(weight)}" for source, weight in present)
+        parts=", ".join(
+            f"{escape(strings.source_name(source))} {strings.percent(weight)}" for source, weight in present
+        )
     )
     return (
         f'<h4>{strings.STACK_HEADING}</h4><div class="es-stack" role="img" aria-label="{spoken}">{"".join(parts)}</div>'

@@ -6,10 +6,10 @@ from typing import Any
 
 from chat_app.session import Exchange
 from chat_app.sheet import VARIANT, as_table
-from chat_app.summary import Summary
 from chat_app.trace import Trace
 from core.audio import Limits
 from core.engine import EngineInfo
+from core.summary import Summary
 from core.types import METHODS, Effect, Token, letter
 
 

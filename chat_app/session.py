@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from chat_app.summary import Summary
 from chat_app.trace import Trace
+from core.summary import Summary
 from core.types import Clip, Conversation, Done, Effect, Event, Settings, Stats, Token, Turn
 
 Ending = Literal["answering", "stop", "length", "stopped", "failed"]

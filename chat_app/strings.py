@@ -1,5 +1,6 @@
 """Every sentence a person reads on the page, but the errors' own. Arguments are inserted as they are: escape them."""
 
+from core.summary import is_clip
 from core.types import METHODS, Method
 
 TITLE = "Earshot"
@@ -347,6 +348,11 @@ DEFAULTS = "Back to the defaults"
 def listening(clips: int) -> str:
     """The status while the prompt is read."""
     return LISTENING.get(clips, LISTENING_MANY.format(clips=clips))
+
+
+def source_name(source: str) -> str:
+    """A source of attention in the words of the page: clips by their letter."""
+    return source.removeprefix("clip ") if is_clip(source) else SOURCES.get(source, source)
 
 
 def percent(share: float) -> str:

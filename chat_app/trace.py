@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chat_app.summary import Summary
+from core.summary import Summary
 from core.types import AttentionReading, Token
 
 Array = NDArray[np.float32]

@@ -8,9 +8,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from chat_app.summary import is_clip
 from chat_app.trace import Array, Trace
 from core.serial import parsed, refuse, typed
+from core.summary import is_clip
 from core.types import letter
 
 WHOLE = ("layers", "boosted")

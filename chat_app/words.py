@@ -8,9 +8,9 @@ from unicodedata import east_asian_width
 import numpy as np
 from numpy.typing import NDArray
 
-from chat_app.summary import SINK, is_clip
 from chat_app.trace import Trace
 from chat_app.waveform import SHADES
+from core.summary import SINK, is_clip
 
 Numbers = NDArray[np.float64]
 

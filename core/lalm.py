@@ -55,7 +55,7 @@ class Lalm:
         """
         began = time.perf_counter()
         check(conversation, self.info)
-        with self._usable(settings):
+        with self.usable(settings):
             yield from self._answer(conversation, settings, began)
 
     def matter(self, conversation: Conversation, answer: str, settings: Settings) -> Iterator[Effect]:
@@ -67,11 +67,11 @@ class Lalm:
             EngineError: The model ran out of memory.
         """
         check_matter(conversation, answer, self.info)
-        with self._usable(settings):
+        with self.usable(settings):
             yield from needle.effects(self, conversation, answer, settings)
 
     @contextmanager
-    def _usable(self, settings: Settings) -> Iterator[None]:
+    def usable(self, settings: Settings) -> Iterator[None]:
         """Refuses an adapter that is not there; where memory runs out, frees some and says so."""
         if settings.adapter is not None and settings.adapter not in self.adapters.names:
             raise SettingsError(f"There is no adapter called {settings.adapter!r}: choose another in the settings.")

@@ -1,331 +1,236 @@
-"""The evaluation on a tiny model and a made-up corpus: arms, scoring against plain forwards and the engine, figures."""
+"""The command on a tiny model: what is asked, what is heard, what fails and is passed over, and what is written."""
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from peft import LoraConfig, get_peft_model
-from scipy.stats import binomtest
-from tokenizers.decoders import DecodeStream
-from transformers import DynamicCache
 
-from core import decode
-from core.decoder import last_logits
-from core.errors import SettingsError
+from core.errors import AudioError, EngineError, LalmError, LoadError
 from core.evaluation import __main__ as command
-from core.evaluation import readings, report
-from core.evaluation.chat import mean_log_probability
-from core.evaluation.log import Log, Reading
-from core.evaluation.plan import BoostAt, Plan, grid, read_boosts, settings_of
-from core.evaluation.questions import known_names, names_of, posed
-from core.evaluation.scoring import Forced, forced, likelihoods
-from core.evaluation.statistics import mcnemar, wilson
-from core.lalm import Lalm
+from core.evaluation.arms import BoostAt, Plan, settings_of
+from core.evaluation.benchmarks import BENCHMARKS, pairs
+from core.evaluation.item import Benchmark, Item, Sound
+from core.evaluation.record import Log, Record
+from core.evaluation.runner import Asking, cost, run, said
+from core.evaluation.survey import Survey, header
+from core.summary import SINK
 from core.training.corpus import Corpus
-from core.training.gates import EVALUATION_TASKS, gate_questions, seeded
-from core.types import Boost, Clip, Conversation, Settings, Token, Turn
-from tests import tiny
-from tests.corpora import EVENTS, sounding, write_corpus
+from core.training.gates import gate_questions, seeded
+from core.types import Clip, Conversation, Settings, Turn
+from tests import benchmark_files, tiny
+from tests.corpora import write_corpus
+from tests.evaluation_tiny import engine, evaluate
 
-KINDS = ("sound", "ambience", "instrument", "speech")
-CHOICES = ("A", "the dog", "Clip A: the dog", "No")
+CLIPS = (tiny.noise(1, 0.7), tiny.tone(440, 1.1), tiny.tone(880, 0.4))
 
 
-@cache
-def engine(model_type: str = "embedded") -> Lalm:
-    """A tiny engine with one adapter, random but not nothing, on by default."""
-    lalm = tiny.engine(model_type)
-    if model_type == "embedded":
-        torch.manual_seed(2)
-        config = LoraConfig(r=4, target_modules=r".*\.(q_proj|v_proj|down_proj)", init_lora_weights=False)
-        with TemporaryDirectory() as folder:
-            get_peft_model(tiny.embedded().model, config).save_pretrained(folder)
-            lalm.adapters.load("probe", Path(folder))
-        lalm.info = replace(lalm.info, adapters=("probe",), default=Settings(adapter="probe"))
-    return lalm
+def broken() -> Clip:
+    raise AudioError("odd.wav", "it holds no sound: record it again.")
+
+
+def item(key: str, clips: int = 2, movable: int | None = None, read: object = None) -> Item:
+    sounds = tuple(Sound(clip.label, read or (lambda clip=clip: clip)) for clip in CLIPS[:clips])  # type: ignore[arg-type]
+    names = ("A", "B", "C")[:clips] if clips > 1 else ("yes", "no")
+    options = "clips" if clips > 1 else "texts"
+    movable = (clips if clips > 1 else 0) if movable is None else movable
+    return Item(key, f"of {clips}", sounds, "Which clip has the dog?", options, names, names[1:2], movable)  # type: ignore[arg-type]
+
+
+ITEMS = (item("one", 1), item("two"), item("three", 3))
+
+
+def benchmark(*items: Item) -> Benchmark:
+    return replace(BENCHMARKS["pairs"], items=lambda folder: iter(items))
+
+
+def asked(*items: Item, plan: Plan, log: Log | None = None) -> list[Record]:
+    """The records of a run on the tiny engine."""
+    log = log or Log()
+    costs = {one.key: cost(one, plan) for one in items}
+    run(Asking(engine(), benchmark(*items), plan, log), items, costs, tell=lambda line: None)
+    return list(log.known.values())
+
+
+EVERYTHING = Plan(
+    arms=("audio", "silence", "reversed", "orders"),
+    boosts=(BoostAt(0.3, 0, 0), BoostAt(2.0, 1, 2)),
+    readings=("likelihood", "free"),
+    effects=True,
+)
+
+
+def test_every_question_is_asked_in_every_way_once() -> None:
+    found = Counter((record.item, record.arm, record.reading) for record in asked(*ITEMS, plan=EVERYTHING))
+    for reading in EVERYTHING.readings:
+        # adapter on and off, and the boosts with the adapter on
+        assert found["one", "audio", reading] == found["two", "audio", reading] == 2 + 2
+        assert found["three", "silence", reading] == found["three", "reversed", reading] == 2
+        assert found["three", "orders", reading] == 2 * 4 and found["one", "reversed", reading] == 0
+
+
+def test_a_clip_is_heard_once_for_all_arms(monkeypatch: pytest.MonkeyPatch) -> None:
+    lalm, heard = engine(), Counter[str]()
+    encode = lalm.encode
+    lalm.heard.clear()
+    monkeypatch.setattr(lalm, "encode", lambda clip: (heard.update([clip.digest]), encode(clip))[1])
+    asked(*ITEMS, plan=EVERYTHING)
+    assert set(heard.values()) == {1} and len(heard) == 2 * len(CLIPS), "each, and its silence"
+
+
+def test_an_answer_is_what_the_engine_says_and_its_share_what_the_meter_shows() -> None:
+    records = asked(ITEMS[1], plan=Plan(readings=("free",), arms=("audio",), adapters=("on",), effects=True))
+    (record,) = records
+    lalm, conversation = engine(), Conversation((Turn("user", (*CLIPS[:2], ITEMS[1].question)),))
+    words, shares = said(lalm, conversation, settings_of(lalm, "on"))
+    assert record.words == words and words and shares is not None
+    by_source = dict(zip(shares.sources, shares.weights, strict=True))
+    on_clips = by_source["clip A"] + by_source["clip B"]
+    assert record.audio == pytest.approx(on_clips / (1 - by_source[SINK])) and 0 < record.audio < 1
+    (*_, effect) = lalm.matter(conversation, words, settings_of(lalm, "on"))
+    assert record.effect == pytest.approx(effect.whole_nats_per_token, abs=1e-4)
+
+
+def test_the_likeliest_choice_counts_in_the_letters_of_the_item() -> None:
+    for record in asked(ITEMS[2], plan=Plan(arms=("orders",), adapters=("on",))):
+        place = int(np.argmax(record.scores))
+        assert record.choice == record.order[place] and record.right == (record.choice == "B")
+
+
+def test_what_fails_is_recorded_and_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    lalm, stream = engine(), engine().stream
+
+    def failing(conversation: Conversation, settings: Settings) -> Iterator[object]:
+        if settings.adapter is None and conversation == Conversation((Turn("user", (*CLIPS[:2], ITEMS[1].question)),)):
+            raise EngineError("The model ran out of memory.")
+        yield from stream(conversation, settings)
+
+    monkeypatch.setattr(lalm, "stream", failing)
+    log, plan = Log(), Plan(arms=("audio",), readings=("likelihood", "free"))
+    unread, long = item("unread", read=broken), replace(item("long"), question="dog " * 5000)
+    found = asked(ITEMS[0], unread, ITEMS[1], long, ITEMS[2], plan=plan, log=log)
+    failed = {(record.item, record.adapter, record.reading): record.error for record in found if record.error}
+    assert failed.pop(("unread", "", "")) == "odd.wav: it holds no sound: record it again."
+    assert failed.pop(("two", "off", "free")) == "The model ran out of memory."
+    assert len(failed) == 4 and all("tokens and tiny embedded holds 4096" in error for error in failed.values())
+    assert all(record.right is None for record in found if record.error)
+    assert Counter(record.item for record in found if not record.error) == {"one": 4, "two": 3, "three": 4}
+    assert asked(ITEMS[0], unread, ITEMS[1], long, ITEMS[2], plan=plan, log=log) == found, "nothing is asked twice"
+
+
+def test_memory_that_runs_out_while_scoring_is_passed_over_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def out_of_memory(clip: Clip) -> None:
+        raise MemoryError
+
+    engine().heard.clear()
+    monkeypatch.setattr(engine(), "encode", out_of_memory)
+    found = asked(ITEMS[0], plan=Plan(arms=("audio",), adapters=("on",)))
+    assert [record.error[:28] for record in found] == ["The model ran out of memory:"]
+
+
+def test_sounds_that_changed_under_a_log_are_not_mixed() -> None:
+    log, plan = Log(), Plan(arms=("audio",), adapters=("on",))
+    asked(ITEMS[1], plan=plan, log=log)
+    with pytest.raises(LoadError, match="sounds of two are not those"):
+        asked(item("two", read=lambda: CLIPS[2]), plan=plan, log=log)
+
+
+def test_a_survey_counts_the_first_of_each_task_and_pins_all(tmp_path: Path) -> None:
+    four = benchmark(*ITEMS, replace(ITEMS[1], key="more"))
+    whole = Survey.of(four, None)
+    few = Survey.of(four, None, ("of 2",), 1)
+    assert list(whole.items) == ["one", "two", "three", "more"] and list(few.items) == ["two"]
+    assert few.digest == whole.digest, "so a run can be widened"
+    assert [one.key for one in few.asked(four, None)] == ["two"]
+    for changed in (replace(ITEMS[1], question="Which?"), replace(ITEMS[1], answers=("A",)), item("two", 3)):
+        assert (
+            Survey.of(benchmark(ITEMS[0], changed, ITEMS[2]), None).digest != Survey.of(benchmark(*ITEMS), None).digest
+        )
+    with pytest.raises(LoadError, match=r"has no task odd here: name some of of 1, of 2, of 3"):
+        Survey.of(benchmark(*ITEMS), None, ("of 1", "odd"))
+
+
+def test_a_header_tells_models_apart() -> None:
+    lalm, one = engine(), BENCHMARKS["pairs"]
+    first = header(lalm, one, "digest")
+    assert header(lalm, one, "digest") == first == json.loads(json.dumps(first))
+    assert header(lalm, one, "other") != first != header(lalm, one, "digest", effects=True)
+    weights = lalm.loaded.model.get_input_embeddings().weight.data  # type: ignore[operator, union-attr]
+    weights[5:] *= 1.05
+    changed = header(lalm, one, "digest")
+    weights[5:] /= 1.05
+    assert changed["noise"] != first["noise"]
+    lalm.info, kept = replace(lalm.info, default=replace(lalm.info.default, system="Be brief.")), lalm.info
+    changed = header(lalm, one, "digest")
+    lalm.info = kept
+    assert (changed["prompt"], changed["system"]) != (first["prompt"], first["system"])
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A corpus whose speech, too, has held-out rows."""
-    folder = write_corpus(tmp_path_factory.mktemp("corpus"), KINDS)
-    manifest = folder / "manifest.jsonl"
-    rows = [json.loads(line) for line in manifest.read_text().splitlines()]
-    held_out = [{**row, "split": "dev"} if row["kind"] == "speech" else row for row in rows]
-    manifest.write_text("\n".join(json.dumps(row) for row in held_out))
-    return folder
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("corpus"), ("sound", "ambience"))
 
 
-@pytest.fixture(scope="module")
-def dev(folder: Path) -> Corpus:
-    return Corpus.read(folder, "dev")
+def test_a_question_is_seen_when_training_had_all_it_is_about(corpus: Path) -> None:
+    dev = Corpus.read(corpus, "dev")
+    for one in gate_questions(dev, seeded("presence"), "presence", 20):
+        names = pairs.names_of(one)
+        assert str(one.facts["label"]) in names and one.heard[0].recording.label in names
+        rows = [row for row in dev.recordings if row.label not in one.facts.values()]
+        assert names <= pairs.known_names(dev.recordings) and not names <= pairs.known_names(rows)
 
 
-def case_of(lalm: Lalm, settings: Settings, choices: Sequence[str] = CHOICES) -> Forced:
-    clips = [tiny.noise(1, 0.7), tiny.tone(440, 1.1)]
-    return forced(lalm, clips, "Which clip has the dog?", choices, settings)
-
-
-def plainly(lalm: Lalm, case: Forced, settings: Settings) -> list[float]:
-    """One whole forward an answer."""
-    lalm.adapters.select(settings.adapter)
-    scores = []
-    for answer in case.answers:
-        with torch.inference_mode():
-            rows = case.prompt.embed(lalm.loaded.embed_tokens)
-            rows = torch.cat([rows, lalm.loaded.embed_tokens(answer)[None]], 1)
-            logits = lalm.loaded.model(inputs_embeds=rows).logits[0, -len(answer) - 1 : -1].float()
-        scores.append(float(logits.log_softmax(-1)[range(len(answer)), list(answer)].mean()))
-    return scores
-
-
-def stepwise(lalm: Lalm, case: Forced, settings: Settings) -> list[float]:
-    """Token by token on the engine's own path: each forward under the lens, as the decoding loop makes it."""
-    scores = []
-    for answer in case.answers:
-        with torch.inference_mode():
-            rows, cache, total = case.prompt.embed(lalm.loaded.embed_tokens), DynamicCache(), 0.0
-            plan = lalm.observation(case.prompt, settings, rows.shape[1] + len(answer))
-            for token in answer:
-                with lalm.lens.observed(plan, cache.get_seq_length() + rows.shape[1]):
-                    lalm.adapters.select(settings.adapter)
-                    logits = last_logits(lalm.loaded, rows, cache)
-                total += float(logits.log_softmax(-1)[token])
-                rows = lalm.loaded.embed_tokens([token])[None]
-        scores.append(total / len(answer))
-    return scores
-
-
-@pytest.mark.parametrize("model_type", ["embedded", "qwen2_audio", "gemma3n", "gemma4", "gemma4_unified"])
-def test_one_forward_scores_as_one_forward_an_answer_does(model_type: str) -> None:
-    lalm = engine(model_type)
-    for adapter in (*lalm.info.adapters, None):
-        settings = Settings(adapter=adapter)
-        case = case_of(lalm, settings)
-        (found,) = likelihoods(lalm, case, settings)
-        assert found == pytest.approx(plainly(lalm, case, settings), abs=1e-4)
-
-
-@pytest.mark.parametrize("model_type", ["embedded", "qwen2_audio", "gemma3n", "gemma4", "gemma4_unified"])
-def test_boosts_packed_together_score_as_the_engine_decodes(model_type: str) -> None:
-    lalm = engine(model_type)
-    settings = Settings(adapter=next(iter(lalm.info.adapters), None))
-    boosts = [Boost("mata", 0.3, (0.0, 0.4)), Boost(), Boost("mata", 2.0, (0.3, 1.0)), Boost("mata", -1.0, (0.0, 1.0))]
-    case = case_of(lalm, settings)
-    found = likelihoods(lalm, case, settings, boosts)
-    expected = [stepwise(lalm, case, replace(settings, boost=boost)) for boost in boosts]
-    assert np.allclose(found, expected, atol=1e-4)
-    assert abs(np.array(expected[0]) - expected[2]).max() > 1e-3, "a boost that changes nothing proves nothing"
-
-
-def test_what_the_engine_says_under_a_boost_is_the_likeliest_of_all_first_tokens() -> None:
-    lalm = engine()
-    boost = Boost("mata", 3.0, (0.0, 1.0))
-    settings = Settings(adapter="probe", boost=boost, max_tokens=4)
-    clips = (tiny.noise(1, 0.7), tiny.tone(440, 1.1))
-    asked = Conversation((Turn("user", (*clips, "Which?")),))
-    prompt = lalm.prompt(asked, settings)
-    ids: list[int] = []
-    for _ in range(4):
-        answers = tuple((*ids, token) for token in range(len(lalm.loaded.tokenizer)))
-        (scores,) = likelihoods(lalm, Forced(prompt, answers), settings, [boost])
-        ids.append(int(np.argmax(scores)))
-    stops = decode.stop_ids(lalm.loaded)
-    said = "".join(event.text for event in lalm.stream(asked, settings) if isinstance(event, Token))
-    spoken = ids[: next((place for place, token in enumerate(ids) if token in stops), 4)]
-    text = DecodeStream(skip_special_tokens=True)  # the last character may be incomplete, and is then not shown
-    assert said == "".join(text.step(lalm.loaded.tokenizer._tokenizer, token) or "" for token in spoken)
-
-
-def test_the_answers_tokens_are_those_of_the_whole_conversation() -> None:
-    lalm = engine()
-    settings, clip = Settings(), tiny.tone(440)
-    case = forced(lalm, [clip], "Which?", CHOICES, settings)
-    for choice, answer in zip(CHOICES, case.answers, strict=True):
-        whole = lalm.prompt(Conversation((Turn("user", (clip, "Which?")), Turn("assistant", (choice,)))), settings)
-        assert [*case.prompt.ids, *answer] == whole.ids[: len(case.prompt.ids) + len(answer)]
-        assert answer[-1] == lalm.loaded.tokenizer.eos_token_id
-
-
-@pytest.mark.parametrize("task", EVALUATION_TASKS)
-def test_in_the_swapped_arm_the_answer_follows_the_clip(dev: Corpus, task: str) -> None:
-    for asked in gate_questions(dev, seeded(task), task, 6):
-        put = posed(asked, "swapped")
-        if len(asked.clips) == 1:
-            assert put is None
-            continue
-        assert put is not None
-        clips, exchange = put
-        assert clips == asked.clips[::-1]
-        assert sorted(exchange.choices) == sorted(asked.exchange.choices)
-        letters = [c for c in asked.exchange.choices if len(c) == 1]
-        if letters:
-            place, moved = "ABCD".index(asked.exchange.answer), "ABCD".index(exchange.answer)
-            assert clips[moved] == asked.clips[place]
-        else:
-            assert exchange.answer == asked.exchange.answer
-
-
-def test_a_swapped_which_clip_question_is_true_of_the_sounds(tmp_path: Path) -> None:
-    write_corpus(tmp_path, ("sound",))
-    corpus = replace(Corpus.read(tmp_path, "dev"), augment=False)
-    for asked in gate_questions(corpus, seeded("which_clip_3"), "which_clip_3", 6):
-        clips, exchange = posed(asked, "swapped") or ((), asked.exchange)
-        wanted = str(asked.facts["label"])
-        assert wanted in exchange.question
-        having = [wanted in sounding(clip, EVENTS, 0.2) for clip in clips]
-        assert having == ["ABC".index(exchange.answer) == place for place in range(3)]
-
-
-def test_the_words_of_a_swapped_question_name_the_clips_where_they_now_are(dev: Corpus) -> None:
-    asked = next(
-        asked
-        for asked in gate_questions(dev, seeded("added_event"), "added_event", 30)
-        if "clip A" in asked.exchange.question and "clip B" in asked.exchange.question
-    )
-    assert asked.swapped is not None
-    turned = asked.exchange.question.replace("clip A", "clip -").replace("clip B", "clip A").replace("clip -", "clip B")
-    assert asked.swapped.question == turned
-
-
-def test_the_silent_arm_is_digital_silence_of_the_same_lengths(dev: Corpus, folder: Path) -> None:
-    heard: list[Clip] = []
-
-    def listening(clip: Clip) -> object:
-        heard.append(clip)
-        return lalm.family.encode(lalm.loaded, clip)
-
-    lalm = tiny.engine("embedded")
-    lalm.encode = listening  # type: ignore[method-assign, assignment]
-    plan = Plan(folder, 4, ("which_clip_2",), ("off",), ("silence",))
-    readings.take(lalm, plan, Log(), tell=lambda line: None)
-    asked = gate_questions(dev, seeded("which_clip_2"), "which_clip_2", 4)
-    assert {len(clip.samples) for clip in heard} == {len(clip.samples) for one in asked for clip in one.clips}
-    assert not any(clip.samples.any() for clip in heard)
-    for one in asked:
-        put = posed(one, "silence")
-        assert put is not None and put[1] == one.exchange
-
-
-def test_the_last_line_is_json_of_the_stated_shape(
-    folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+def test_the_command_writes_a_report_and_ends_with_json(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "gates.md"
-    arguments = ["pairs", "--corpus", str(folder), "--questions", "3", "--out", str(out), "--free", "2"]
-    tasks = ["presence", "which_clip_3", "same_speaker"]
-    command.evaluate(engine(), command.parser().parse_args([*arguments, "--tasks", *tasks, "--boost", "0.3:0-1"]))
+    old_names = ["--corpus", str(corpus), "--questions", "3"]  # cards quote commands with them
+    more = ["--tasks", "presence", "which_clip_3", "--boost", "0.3:0-1", "--free", "2", "--out", str(tmp_path)]
+    evaluate(["pairs", *old_names, *more])
     printed = capsys.readouterr().out
     found = json.loads(printed.rstrip("\n").splitlines()[-1])
-    assert list(found) == tasks
-    for task, adapters in found.items():
+    assert found == json.loads((tmp_path / "pairs.json").read_text())
+    assert list(found["counts"]) == ["likelihood"]
+    assert list(found["counts"]["likelihood"]) == ["presence", "which_clip_3"]
+    for task, adapters in found["counts"]["likelihood"].items():
         assert set(adapters) == {"on", "off"}
         for arms in adapters.values():
-            assert set(arms) == {"audio", "silence"} | ({"swapped"} if task != "presence" else set())
+            assert set(arms) == {"audio", "silence"} | ({"reversed"} if task != "presence" else set())
             assert all(total == 3 and 0 <= right <= total for right, total in arms.values())
-    assert out.read_text().strip() and out.read_text().strip() in printed
-    assert "## Boost off and on" in printed and printed.count("adapter off: ") == 2
+    gates = {row["task"]: (row["gate"], row["is"]) for row in found["tables"]["By task: likeliest choice"]}
+    assert gates["presence"][0] == "85 %" and gates["which_clip_3"][1] in ("reached", "missed")
+    assert {row["task"] for row in found["tables"]["Seen and unseen: likeliest choice"]} == {"presence", "which_clip_3"}
+    assert found["settings"]["asked"] == "6 questions, of which 6 have answers"
+    assert (tmp_path / "pairs.md").read_text() in printed and printed.count("adapter off: ") == 2
+    assert (tmp_path / "pairs.html").read_text().startswith("<!doctype html>")
 
 
-def test_an_evaluation_that_was_stopped_goes_on(folder: Path, tmp_path: Path) -> None:
-    lalm, file = engine(), tmp_path / "log.jsonl"
-    few = Plan(folder, 2, ("which_clip_2", "caption"))
-    more = replace(few, questions=4, boosts=(BoostAt(0.2, 0, 0),))
-    whole = readings.take(lalm, more, Log(), tell=lambda line: None)
-    first = Log.open(file, readings.header(lalm))
-    readings.take(lalm, few, first, tell=lambda line: None)
-    with file.open("a") as lines:
-        lines.write('{"task": "which_')
-    second = Log.open(file, readings.header(lalm))
-    assert second.known == first.known
-    assert readings.take(lalm, more, second, tell=lambda line: None) == whole
-    assert Log.open(file, readings.header(lalm)).known == second.known
-    lalm.loaded.model.get_input_embeddings().weight.data[5:] *= 1.01  # type: ignore[operator, union-attr, index]
-    changed = readings.header(lalm)
-    engine.cache_clear()
-    assert not Log.open(file, changed).known, "another model begins anew"
+def test_a_run_can_be_widened_and_a_report_has_what_was_asked_for(tmp_path: Path) -> None:
+    folder, out = benchmark_files.write_mae(tmp_path / "mae"), tmp_path / "out"
+    arguments = ["mae", "--data", str(folder), "--out", str(out), "--arms", "audio"]
+    evaluate([*arguments, "--read", "free", "--per-task", "1"])
+    (file,) = out.glob("*.jsonl")
+    few = file.read_text()
+    evaluate([*arguments, "--read", "likelihood", "free"])
+    assert file.read_text().startswith(few) and file.read_text() != few
+    whole = json.loads((out / "mae.json").read_text())
+    assert set(whole["counts"]) == {"likelihood", "free"}
+    answers = whole["tables"]["Answers: free words"]
+    assert [(row["answers"], row["not judged"]) for row in answers] == [("6", "1"), ("6", "1")], "one is open"
+    evaluate([*arguments, "--read", "free", "--per-task", "1"])
+    narrow = json.loads((out / "mae.json").read_text())
+    assert set(narrow["counts"]) == {"free"} and len(narrow["counts"]["free"]) == 2
+    assert narrow["settings"]["asked"] == "3 questions, of which 3 have answers"
 
 
-def test_a_question_is_seen_when_training_had_all_it_is_about(dev: Corpus, folder: Path) -> None:
-    questions = gate_questions(dev, seeded("presence"), "presence", 20)
-    for asked in questions:
-        names = names_of(asked)
-        assert str(asked.facts["label"]) in names and asked.heard[0].recording.label in names
-        rows = [row for row in dev.recordings if row.label not in asked.facts.values()]
-        assert names <= known_names(dev.recordings) and not names <= known_names(rows)
-    voices = names_of(gate_questions(dev, seeded("same_speaker"), "same_speaker", 1)[0]) - {"a person speaking"}
-    assert voices and voices <= {row.voice for row in dev.recordings}
-
-
-@given(st.integers(0, 400), st.integers(1, 400))
-def test_wilson_is_that_of_scipy(right: int, total: int) -> None:
-    right = min(right, total)
-    interval = binomtest(right, total).proportion_ci(0.95, "wilson")
-    assert wilson(right, total) == pytest.approx((interval.low, interval.high), abs=1e-9)
-
-
-@given(st.integers(0, 60), st.integers(0, 60))
-def test_mcnemar_is_the_binomial_test_of_the_discordant_pairs(off: int, on: int) -> None:
-    expected = binomtest(on, off + on).pvalue if off + on else 1.0
-    assert mcnemar(off, on) == pytest.approx(expected, rel=1e-6)
-
-
-def test_known_figures() -> None:
-    assert mcnemar(1, 9) == pytest.approx(22 / 1024)
-    low, high = wilson(14, 24)
-    assert (round(low, 3), round(high, 3)) == (0.388, 0.755)
-
-
-def of(question: str, boost: str, right: bool) -> Reading:
-    return Reading("presence", question, "audio", "on", boost, 2, right, True)
-
-
-def test_boosts_are_compared_question_by_question() -> None:
-    plan = Plan(Path(), boosts=(BoostAt(0.1, 1, 2),))
-    off, on = [True, True, False, False, False], [True, False, True, True, False]
-    rows = [of(str(i), "", right) for i, right in enumerate(off)]
-    rows += [of(str(i), "0.1:1-2", right) for i, right in enumerate(on)]
-    line = report.boosts(rows, plan, "on").splitlines()[2]
-    assert [cell.strip() for cell in line.strip("|").split("|")] == ["0.1", "1-2", "1", "1", "2", "1", "1"]
-
-
-def test_a_gate_is_reached_or_missed() -> None:
-    rows = [of(str(i), "", i < 17) for i in range(20)]
-    assert "17/20 = 85 % (64-95) | reached" in report.gates(rows)
-    assert "| missed" in report.gates([*rows, of("20", "", False)])
-
-
-def test_the_grid_covers_every_layer_once_for_each_strength() -> None:
-    found = grid(30)
-    assert len(found) == 12 and [str(boost) for boost in found[:2]] == ["0.05:0-9", "0.1:0-9"]
-    for alpha in {boost.alpha for boost in found}:
-        layers = [layer for boost in found if boost.alpha == alpha for layer in boost.boost(30).layers(30)]
-        assert sorted(layers) == list(range(30))
-    assert read_boosts("0.1:10-19,0.2:0-9") == (BoostAt(0.1, 10, 19), BoostAt(0.2, 0, 9))
-    for wrong in ("0.1", "0.1:3", "a:1-2"):
-        with pytest.raises(SettingsError, match="no list of boosts"):
-            read_boosts(wrong)
-    with pytest.raises(SettingsError, match="no layers 20 to 30"):
-        BoostAt(0.1, 20, 30).boost(30)
-
-
-def test_a_model_without_adapter_says_so() -> None:
-    with pytest.raises(SettingsError, match="has no adapter"):
-        settings_of(tiny.engine("embedded"), "on")
-
-
-def test_chat_is_scored_without_the_token_that_ends_it() -> None:
-    lalm, settings = engine(), Settings(adapter=None)
-    answers = [("Which clip?", "the dog"), ("Why?", "You are a helpful assistant.")]
-    expected = []
-    for prompt, answer in answers:
-        case = forced(lalm, (), prompt, (answer,), settings)
-        expected += plainly(lalm, Forced(case.prompt, (case.answers[0][:-1],)), settings)
-    assert mean_log_probability(lalm, answers, settings) == pytest.approx(np.mean(expected), abs=1e-4)
+def test_what_cannot_be_had_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["mae", "--model", "fake", "--out", str(tmp_path)]) == 2
+    assert (
+        capsys.readouterr().err == "Only a model that is loaded here can be measured: name a checkpoint or a folder.\n"
+    )
+    with pytest.raises(LalmError, match="holds no MAE"):
+        evaluate(["mae", "--data", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        command.parser().parse_args(["pairs", "--per-task", "0"])

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from chat_app import meter, strings
 from chat_app.meter import card
 from chat_app.session import Attachment
-from chat_app.summary import Summary
 from chat_app.trace import Trace
 from chat_app.waveform import address, cividis, heat, waveform
 from core import observation
+from core.summary import Shares, Summary
 from core.types import AttentionReading, Clip, Token, letter
 
 
@@ -85,6 +85,16 @@ def test_shares_follow_from_the_rows_as_defined(readings: list[AttentionReading]
 
 
 @settings(max_examples=60)
+@given(answers())
+def test_an_evaluation_has_the_shares_of_the_meter(readings: list[AttentionReading]) -> None:
+    shares, applied = Shares.of(readings), summary_of(readings).applied
+    assert shares.sources == applied.sources and shares.tokens == pytest.approx(applied.tokens, rel=1e-6)
+    assert shares.audio == pytest.approx(applied.audio, rel=1e-4)
+    assert [shares.lift(source) for source in shares.sources] == pytest.approx(
+        [applied.lift(source) for source in shares.sources], rel=1e-4
+    )
+
+
 @given(answers())
 def test_shares_have_their_bounds_and_sums(readings: list[AttentionReading]) -> None:
     summary = summary_of(readings)

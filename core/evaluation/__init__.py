@@ -1,1 +1,1 @@
-"""How often a model is right on held-out questions: `python -m core.evaluation pairs` (docs/evaluation.md)."""
+"""How often a model is right on questions with known answers: `python -m core.evaluation NAME` (docs/evaluation.md)."""

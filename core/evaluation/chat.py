@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from core.adapter import Adapters
 from core.embedded.assembly import without_ears
 from core.embedded.parts import cache_folder
-from core.evaluation.plan import Plan, settings_of
-from core.evaluation.report import table
+from core.evaluation.arms import settings_of
 from core.evaluation.scoring import Forced, forced, likelihoods
+from core.evaluation.tables import Table
 from core.families.family import Loaded
 from core.lalm import Lalm
 from core.training.chat import own_answers, read_chat_prompts
@@ -17,7 +17,7 @@ LIMIT = 0.05
 """The mean log-probability may differ by this part of the bare model's own."""
 
 
-def chat_check(lalm: Lalm, plan: Plan) -> str:
+def chat_check(lalm: Lalm, adapters: Sequence[str]) -> Table:
     """A table: mean log-probability a token of the bare model's own greedy answers to held-out prompts.
 
     The embedded model's bare one is SmolLM2 before anything was learnt or merged; of other families it is the model
@@ -25,7 +25,7 @@ def chat_check(lalm: Lalm, plan: Plan) -> str:
 
     Args:
         lalm: The model.
-        plan: Names the adapters.
+        adapters: `on`, `off` or both.
     """
     bare, prompts = bare_of(lalm), read_chat_prompts(held_out=True)
     bare.adapters.select(None)
@@ -34,14 +34,14 @@ def chat_check(lalm: Lalm, plan: Plan) -> str:
     if bare is not lalm:
         bare.loaded.model.to(lalm.loaded.model.dtype)  # type: ignore[arg-type]
     own = mean_log_probability(bare, answers, settings_of(lalm, "off"))
-    rows = [["bare", f"{own:.3f}", "", ""]]
-    for adapter in plan.adapters:
+    rows = [("bare", f"{own:.3f}", "", "")]
+    for adapter in adapters:
         found = mean_log_probability(lalm, answers, settings_of(lalm, adapter))
         change = (found - own) / abs(own)
         verdict = "reached" if abs(change) <= LIMIT else "missed"
-        rows.append([f"adapter {adapter}", f"{found:.3f}", f"{100 * change:+.1f} %", verdict])
-    head = ["model", "log-probability a token", "against the bare one", f"the gate (within {100 * LIMIT:.0f} %) is"]
-    return table(head, rows)
+        rows.append((f"adapter {adapter}", f"{found:.3f}", f"{100 * change:+.1f} %", verdict))
+    head = ("model", "log-probability a token", "against the bare one", f"the gate (within {100 * LIMIT:.0f} %) is")
+    return Table(head, tuple(rows))
 
 
 def bare_of(lalm: Lalm) -> Lalm:

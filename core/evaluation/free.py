@@ -1,12 +1,13 @@
 """Comparing questions in free words, with what is true and what the model says: to be read, not counted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from core.errors import LoadError
-from core.evaluation.plan import Plan, settings_of
+from core.evaluation.arms import settings_of
 from core.lalm import Lalm
 from core.training.corpus import Corpus
 from core.training.phrasings import read_phrasings
@@ -17,15 +18,16 @@ from core.types import Conversation, Token, Turn, letter
 ANSWER_TOKENS = 80
 
 
-def free_answers(lalm: Lalm, plan: Plan, count: int) -> Iterator[str]:
+def free_answers(lalm: Lalm, folder: Path, adapters: Sequence[str], count: int) -> Iterator[str]:
     """`count` questions, the tasks in turn, each as a few lines of Markdown with the model's greedy answers.
 
     Args:
         lalm: The model.
-        plan: Corpus and adapters.
+        folder: Of the corpus.
+        adapters: `on`, `off` or both.
         count: How many questions.
     """
-    corpus, rng, phrasings = Corpus.read(plan.corpus, "dev"), np.random.default_rng(1), read_phrasings()
+    corpus, rng, phrasings = Corpus.read(folder, "dev"), np.random.default_rng(1), read_phrasings()
     tasks, made = dict(COMPARING), 0
     while made < count and tasks:
         for name, task in list(tasks.items()):
@@ -47,7 +49,7 @@ def free_answers(lalm: Lalm, plan: Plan, count: int) -> Iterator[str]:
             ]
             turn = Turn("user", (*clips_of(scene.heard, rotation), exchange.question))
             lines = [f"**{made}. {exchange.question}**", *truth, f"right: {exchange.answer}"]
-            for adapter in plan.adapters:
+            for adapter in adapters:
                 settings = replace(settings_of(lalm, adapter), temperature=0.0, max_tokens=ANSWER_TOKENS)
                 events = lalm.stream(Conversation((turn,)), settings)
                 said = "".join(event.text for event in events if isinstance(event, Token))

@@ -39,6 +39,7 @@ class Item:
         choices: Admissible answers as texts; of `clips` the letters of the clips that may be chosen; of `open` none.
         answers: Those of `choices` that are right, at least one; of `open` reference answers, if there are any.
         movable: How many of the first clips may change places among themselves (`moved`); 0 where order matters.
+        seen: Whether training had everything that the question is about; None where that is not known.
         row: The published row, for those who judge by more than the above or write predictions in its layout.
     """
 
@@ -50,6 +51,7 @@ class Item:
     choices: tuple[str, ...]
     answers: tuple[str, ...]
     movable: int = 0
+    seen: bool | None = None
     row: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -1,11 +1,12 @@
-"""Readings of one answer reduced to the numbers the meter shows. Pure: no screen, no model."""
+"""Readings of one answer reduced to the numbers that the meter and the evaluation show. Pure: no screen, no model."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from chat_app import strings
+from core.types import AttentionReading
 
 SINK = "template"
 """Source whose weight is taken out: position 0 and the template's tokens draw weight whatever is asked."""
@@ -14,11 +15,6 @@ SINK = "template"
 def is_clip(source: str) -> bool:
     """True for the sources "clip A", "clip B" ..."""
     return source.startswith("clip ")
-
-
-def source_name(source: str) -> str:
-    """A source in the words of the page: clips by their letter."""
-    return source.removeprefix("clip ") if is_clip(source) else strings.SOURCES.get(source, source)
 
 
 @dataclass(frozen=True)
@@ -34,6 +30,14 @@ class Shares:
     sources: tuple[str, ...]
     tokens: tuple[float, ...]
     weights: tuple[float, ...]
+
+    @classmethod
+    def of(cls, readings: Iterable[AttentionReading]) -> "Shares":
+        """The means over an answer's tokens and over all layers read, as applied; there is at least one reading."""
+        read = list(readings)
+        tokens = np.mean([reading.tokens for reading in read], axis=0)
+        weights = np.mean([np.mean(reading.weights, axis=0) for reading in read], axis=0)
+        return cls(read[0].sources, tuple(tokens.tolist()), tuple(weights.tolist()))
 
     @property
     def outside_sink(self) -> float:
