@@ -16,8 +16,8 @@ FEWEST = 8
 """Answers of which quarters are made, or points drawn."""
 
 QUARTERS = (
-    "Quarters of the answers by that number, from the lowest to the highest. Tasks differ in the number and in how hard "
-    "they are: what is seen over all of them need not hold within one."
+    "Quarters of the answers by that number, from the lowest to the highest. Tasks differ in the number and in how "
+    "hard they are: what is seen over all of them need not hold within one."
 )
 
 
