@@ -107,12 +107,3 @@ def test_two_processes_share_a_run_and_one_report_has_the_answers_of_both(
     assert (tmp_path / "mae.json").read_text() == (undisturbed / "mae.json").read_text()
     ended(begun([*mae, str(tmp_path)]))
     assert sorted(records(tmp_path)) == sorted(records(undisturbed)), "one process goes on where two were"
-
-
-def test_another_model_begins_anew_and_the_old_answers_stay(mae: list[str], undisturbed: Path, tmp_path: Path) -> None:
-    (kept,) = undisturbed.glob("*.jsonl")
-    old = tmp_path / kept.name
-    old.write_bytes(kept.read_bytes())
-    few = [argument for argument in mae if argument != "--effects"]
-    ended(begun([*few[:-1], "--per-task", "1", "--out", str(tmp_path)]))
-    assert len(list(tmp_path.glob("*.jsonl"))) == 2 and old.read_bytes() == kept.read_bytes()

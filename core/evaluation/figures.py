@@ -18,6 +18,9 @@ from core.evaluation.tables import FEWEST, pairs_of, plain, rights, way, way_nam
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = "osD^v<>"
 
+LEAST_POINTS = 5.0
+"""The map's colours reach at least so far: a question or two are to look like little."""
+
 STYLE: Any = {
     "svg.hashsalt": "earshot",
     "svg.fonttype": "path",  # letters are drawn: no font is needed where the report is read
@@ -77,7 +80,7 @@ def boost_map(records: Sequence[Record]) -> str:
             pairs = pairs_of(records, ("audio", adapter, ""), ("audio", adapter, f"{alpha}:{band}"))
             if pairs:
                 change[row, column] = 100 * np.mean([on - off for off, on in pairs])
-    most = max(float(np.nanmax(np.abs(change))), 1.0) if not np.isnan(change).all() else 1.0
+    most = max(LEAST_POINTS, float(np.abs(np.nan_to_num(change)).max()))
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(3.0 + 1.2 * len(bands), 1.2 + 0.5 * len(alphas)))
         axes = figure.subplots()

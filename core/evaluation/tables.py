@@ -15,6 +15,11 @@ Way = tuple[str, str, str]
 FEWEST = 8
 """Answers of which quarters are made, or points drawn."""
 
+QUARTERS = (
+    "Quarters of the answers by that number, from the lowest to the highest. Tasks differ in the number and in how "
+    "hard they are: what is seen over all of them need not hold within one."
+)
+
 
 @dataclass(frozen=True)
 class Table:
@@ -181,9 +186,7 @@ def against(records: Sequence[Record], value: Callable[[Record], float | None], 
     for part in np.array_split(np.arange(len(judged)), 4):
         numbers, right = zip(*(judged[index] for index in part), strict=True)
         rows.append((f"{numbers[0]:.4g} to {numbers[-1]:.4g}", share(right)))
-    return Table(
-        (name, "right"), tuple(rows), "Quarters of the answers by that number, from the lowest to the highest."
-    )
+    return Table((name, "right"), tuple(rows), QUARTERS)
 
 
 def _mean(tasks: Sequence[Sequence[bool]]) -> str:
