@@ -154,8 +154,8 @@ ANSWERS = ("(A)", "B", "Man", "a woman or a man", "", "A minor key, not C", "Ans
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_predictions_get_the_same_verdict_by_the_published_script(tmp_path: Path, answer: str) -> None:
     found = items("mmau", files.write_mmau(tmp_path))
-    mmau.write_predictions(tmp_path / "out.json", [(item, answer) for item in found], mmau.PREDICTION)
-    written = json.loads((tmp_path / "out.json").read_text("utf-8"))
+    mmau.write_predictions(tmp_path / "out", [(item, answer) for item in found], mmau.PREDICTION)
+    written = json.loads((tmp_path / "out" / "predictions.json").read_text("utf-8"))
     assert [{**row, "model_prediction": 0, "model_output": 0} for row in written] == [
         {**row, "model_prediction": 0, "model_output": 0} for row in files.MMAU_ROWS
     ]
@@ -171,8 +171,8 @@ def test_predictions_get_the_same_verdict_by_the_published_script(tmp_path: Path
 
 def test_predictions_of_mmar(tmp_path: Path) -> None:
     found = items("mmar", files.write_mmar(tmp_path))
-    mmau.write_predictions(tmp_path / "out.json", [(item, "(B)") for item in found], mmar.PREDICTION)
-    written = json.loads((tmp_path / "out.json").read_text("utf-8"))
+    mmau.write_predictions(tmp_path / "out", [(item, "(B)") for item in found], mmar.PREDICTION)
+    written = json.loads((tmp_path / "out" / "predictions.json").read_text("utf-8"))
     said = {"model_prediction": "first the dog", "answer_prediction": "first the dog"}
     assert written == [{**dict(item.row), **said} for item in found]
 
@@ -265,6 +265,8 @@ def test_scores_of_star_bench(tmp_path: Path) -> None:
         "perception: Pitch": star_bench.Score(1 / 3, 0.0),
         "perception": star_bench.Score((1 + 1 / 3) / 2, 0.5),  # the plain mean of two tasks, not of five runs
     }
+    shown = star_bench.published([(item, item.key in right) for item in found])
+    assert shown["spatial"] == {"AA": "100.0 %", "ACR": "100.0 %"} and shown["perception"]["AA"] == "66.7 %"
     partial = star_bench.scores((item, True) for item in found[:5])
     assert partial["spatial"] == star_bench.Score(1.0, None)
     assert partial["temporal"] == star_bench.Score(1.0, 1.0)

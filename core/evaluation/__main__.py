@@ -22,6 +22,7 @@ from core.evaluation.record import Log, Record
 from core.evaluation.report import Section
 from core.evaluation.runner import Asking, cost, run
 from core.evaluation.survey import Survey, header
+from core.evaluation.tables import Table
 from core.lalm import Lalm
 from core.load import load
 from core.placement import PRECISIONS
@@ -138,11 +139,34 @@ def write(
         parts.append(
             Section("In free words", text="\n\n".join(free_answers(lalm, given.data, plan.adapters, given.free)))
         )
+    parts += by_its_own_rules(benchmark, survey, records, default_adapter(lalm), given.out)
     title = f"{benchmark.title}: {lalm.info.name}, {lalm.info.precision}"
     text, line = report.markdown(title, parts), report.machine(settings, records, parts)
     for suffix, content in ((".md", text), (".html", report.html(title, parts)), (".json", f"{line}\n")):
         (given.out / f"{benchmark.name}{suffix}").write_text(content, encoding="utf-8")
     print(text, line, sep="\n", flush=True)
+
+
+def by_its_own_rules(
+    benchmark: Benchmark, survey: Survey, records: Sequence[Record], adapter: str, folder: Path
+) -> list[Section]:
+    """What the benchmark makes of the answers in free words as in the app: its own figures, and files for its judge."""
+    free = [
+        record
+        for record in records
+        if (record.reading, record.arm, record.adapter, record.boost) == ("free", "audio", adapter, "")
+        and not record.error
+    ]
+    if free and benchmark.predictions is not None:
+        answered = [(survey.items[record.item], record.words) for record in free]
+        benchmark.predictions(folder / f"{benchmark.name}-predictions", answered)
+    if not free or benchmark.published is None:
+        return []
+    figures = benchmark.published([(survey.items[record.item], bool(record.right)) for record in free])
+    head = ("set", *next(iter(figures.values())))
+    rows = tuple((name, *numbers.values()) for name, numbers in figures.items())
+    caption = f"As the benchmark itself counts; {len(free)} answers, with their intervals above."
+    return [Section("Its own figures", Table(head, rows, caption))]
 
 
 def plan_of(lalm: Lalm, given: argparse.Namespace) -> Plan:

@@ -1,6 +1,6 @@
 """One question of a benchmark, and what a benchmark is: where its questions come from and how an answer is judged."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -121,6 +121,10 @@ class Benchmark:
         judge: Judges an answer in free words.
         anchors: What others published.
         folder: What the folder should hold, in one sentence, for the error that says it does not.
+        predictions: Writes answers in free words into a folder, as the published judge takes them; None where there
+            is none to run.
+        published: The benchmark's own figures, by their names, from whether each item is right; None where they are no
+            others than the report has.
     """
 
     name: str
@@ -131,3 +135,5 @@ class Benchmark:
     judge: Callable[[Item, str], Verdict]
     anchors: tuple[Anchor, ...] = ()
     folder: str = ""
+    predictions: Callable[[Path, Sequence[tuple[Item, str]]], None] | None = None
+    published: Callable[[Sequence[tuple[Item, bool]]], Mapping[str, Mapping[str, str]]] | None = None

@@ -1,11 +1,12 @@
 """MMAR: one clip of speech, sound, music or a mix, one of several texts (arXiv 2505.13032)."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from core.errors import LoadError
 from core.evaluation.benchmarks import rows
-from core.evaluation.benchmarks.mmau import prompt
+from core.evaluation.benchmarks.mmau import prompt, write_predictions
 from core.evaluation.benchmarks.rules import token_verdict
 from core.evaluation.item import Anchor, Benchmark, Item
 
@@ -50,6 +51,7 @@ BENCHMARK = Benchmark(
     source=f"arXiv 2505.13032, {REPOSITORY} on the hub",
     items=items,
     prompt=prompt,
+    predictions=partial(write_predictions, keys=PREDICTION),
     judge=token_verdict,
     anchors=tuple(
         Anchor(model, percent, "reported for MMAR, second hand")

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,19 +87,21 @@ def prompt(item: Item) -> str:
     return f"{item.question}\n{lettered(item.choices)}\nChoose one option and answer with its words."
 
 
-def write_predictions(file: Path, answered: Iterable[tuple[Item, str]], keys: tuple[str, ...]) -> None:
+def write_predictions(folder: Path, answered: Iterable[tuple[Item, str]], keys: tuple[str, ...]) -> None:
     """Writes the published rows with an answer each, as the published script takes them.
 
     The answer is the one that is judged: a letter that stood for a choice is replaced by it, since the script gives
     nothing for a letter.
 
     Args:
-        file: A JSON list is written to it.
+        folder: Made if it is not there; a JSON list is written to its `predictions.json`.
         answered: Every item, with what the model wrote: the script counts a missing row as wrong or refuses the file.
         keys: What the answer is called (`PREDICTION`).
     """
     entries = [{**item.row, **dict.fromkeys(keys, spelt(answer, item.choices))} for item, answer in answered]
-    file.write_text(json.dumps(entries, ensure_ascii=False, indent=1), encoding="utf-8")
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(entries, ensure_ascii=False, indent=1)
+    (folder / "predictions.json").write_text(text, encoding="utf-8")
 
 
 PREDICTION = ("model_prediction", "model_output")
@@ -110,6 +113,7 @@ BENCHMARK = Benchmark(
     source=f"arXiv 2410.19168, {REPOSITORY} on the hub",
     items=items,
     prompt=prompt,
+    predictions=partial(write_predictions, keys=PREDICTION),
     judge=token_verdict,
     folder=f"give a folder with {FILE} and test-mini-audios/, or with the parquet file of the hub.",
 )

@@ -115,6 +115,7 @@ BENCHMARK = Benchmark(
     items=items,
     prompt=prompt,
     judge=exactly_one,
+    predictions=write_predictions,
     anchors=tuple(
         Anchor(model, percent, "arXiv 2603.09714, judged by a language model")
         for model, percent in (

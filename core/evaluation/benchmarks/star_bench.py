@@ -205,6 +205,17 @@ def _score(judged: Sequence[tuple[Item, bool]]) -> Score:
     return Score(sum(right for _, right in judged) / len(judged), sum(whole) / len(whole) if whole else None)
 
 
+def published(judged: Sequence[tuple[Item, bool]]) -> dict[str, dict[str, str]]:
+    """AA and ACR in words, by task and set."""
+    return {
+        name: {
+            "AA": f"{100 * score.average:.1f} %",
+            "ACR": "-" if score.consistent is None else f"{100 * score.consistent:.1f} %",
+        }
+        for name, score in scores(judged).items()
+    }
+
+
 BENCHMARK = Benchmark(
     name="star-bench",
     title="STAR-Bench v1.0",
@@ -212,5 +223,6 @@ BENCHMARK = Benchmark(
     items=items,
     prompt=prompt,
     judge=judge,
+    published=published,
     folder="give a folder with meta_info/ and the sounds where its rows say, starbench_audios/.",
 )
