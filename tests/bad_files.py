@@ -167,7 +167,7 @@ def videos(tone: dict[str, bytes]) -> Iterator[Made]:
     yield "one packet", "greedy.mov", greedy_alac(tone["mov"])
     yield "many channels", "thousand.wav", wav(channels=1_024, data=bytes(40_000_000))
     yield "cover", "cover.m4a", with_cover(tone["m4a"], png(64))
-    yield "cover", "bomb.m4a", with_cover(tone["m4a"], png(16_000))
+    yield "cover", "bomb.m4a", with_cover(tone["m4a"], png(20_000))
 
 
 def hostile_names(tone: dict[str, bytes]) -> Iterator[Made]:

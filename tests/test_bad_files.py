@@ -24,8 +24,9 @@ from tests.bad_formats import sources
 
 ROOT = Path(__file__).parent.parent
 LIMITS = Limits()
-PEAK_MIB = 150
-"""A clip of the longest length is 37 MiB, twice that while its pieces are joined; a packet may be 16 MiB."""
+PEAK_MIB = 256
+"""A clip of the longest length is 37 MiB, twice that while its pieces are joined; FFmpeg's AAC decoder takes 204 MiB
+for one of the damaged files of seed 5."""
 
 GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 """Freed memory goes back to the system at once, else one file's peak would hide behind that of the file before."""
@@ -75,6 +76,10 @@ def assert_each_is_a_clip_or_a_sentence(read: Sequence[Outcome]) -> None:
             assert LIMITS.min_seconds <= line["clip_seconds"] <= LIMITS.max_seconds + 0.01, path
 
 
+def assert_memory_is_bounded(read: Sequence[Outcome]) -> None:
+    assert {path.name: line["peak_mib"] for _, path, line in read if line["peak_mib"] > PEAK_MIB} == {}
+
+
 def table(read: Sequence[Outcome]) -> str:
     """Of each kind: files, clips, refused, and the most that one of them took."""
     kinds: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -105,7 +110,7 @@ def test_each_is_a_clip_or_one_sentence_that_names_it(read: list[Outcome]) -> No
 
 
 def test_memory_is_bounded_whatever_a_header_claims(read: list[Outcome]) -> None:
-    assert {path.name: line["peak_mib"] for _, path, line in read if line["peak_mib"] > PEAK_MIB} == {}
+    assert_memory_is_bounded(read)
     blocks = {path.name: line["block_bytes"] for _, path, line in read if line["block_bytes"] > 4 * BLOCK_SAMPLES}
     assert blocks == {}, "no file here has packets that large"
     assert BLOCK_SAMPLES <= PACKET_SAMPLES
@@ -130,11 +135,11 @@ def test_what_leads_out_of_the_uploads_is_not_read(read: list[Outcome]) -> None:
 
 
 def test_only_libmpg123_writes_to_the_standard_error(read: list[Outcome]) -> None:
-    # Known, docs/reliability.md: libsndfile gives it no way to be told to be quiet.
+    # Known: docs/reliability.md. Everything else stays silent, FFmpeg too.
     uploads = read[0][1].parent.parent
     said = (uploads / "stderr.txt").read_text(errors="replace").splitlines()
-    starts = ("Note: ", "Warning: Xing", "[src/libmpg123/", "")
-    assert {line for line in said if not line.startswith(starts[:3]) and line.strip()} == set()
+    known = ("Note: ", "Warning: Xing", "[src/libmpg123/")
+    assert {line for line in said if not line.startswith(known) and line.strip()} == set()
 
 
 @pytest.mark.slow
@@ -146,6 +151,7 @@ def test_thousands_of_damaged_files(tmp_path: Path) -> None:
         uploads.mkdir()
         read = outcomes(write(uploads, damaged(tone, random.Random(seed))), uploads)
         assert_each_is_a_clip_or_a_sentence(read)
+        assert_memory_is_bounded(read)
         print(f"seed {seed}\n{table(read)}")
 
 
