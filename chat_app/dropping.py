@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chat_app import strings
 from chat_app.session import Attachment
-from core.audio import Limits, read_clip
+from core.audio import Limits, clean_label, read_clip
 from core.errors import AudioError
 
 MICROPHONE_FILE = "audio.wav"
@@ -52,7 +52,11 @@ class Dropping:
 
     def _read(self, path: Path, label: str) -> Attachment:
         # Gradio refuses such paths itself; this holds whatever way a path came in.
-        if not path.resolve().is_relative_to(self.uploads.resolve()):
+        try:
+            uploaded = path.resolve().is_relative_to(self.uploads.resolve())
+        except (OSError, RuntimeError, ValueError):  # a name too long, a link to itself, a NUL
+            uploaded = False
+        if not uploaded:
             return Attachment(str(path), label, problem=str(AudioError(label, strings.FOREIGN_FILE)))
         try:
             return Attachment(str(path), label, clip=read_clip(path, label, self.limits))
@@ -61,10 +65,10 @@ class Dropping:
 
 
 def _label(file: str, taken: Collection[str]) -> str:
-    """The file's name; recordings, which all come under one name, are numbered."""
+    """The file's name in one line; recordings, which all come under one name, are numbered."""
     name = Path(file).name
     if name != MICROPHONE_FILE:
-        return name
+        return clean_label(name)
     number = 1
     while f"{strings.RECORDING} {number}" in taken:
         number += 1

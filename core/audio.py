@@ -6,7 +6,7 @@ samples, while they are decoded. Knows no model and no screen.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -33,11 +33,25 @@ SILENCE_DB = -80.0
 LABEL_LENGTH = 60
 """Longest label, in characters."""
 
-BLOCK_FRAMES = 65_536
-"""Frames decoded at a time: a few MB even with many channels."""
+BLOCK_SAMPLES = 65_536
+"""Samples decoded at a time, all channels together: a header may claim a thousand channels."""
+
+PACKET_SAMPLES = 2**20
+"""The most samples FFmpeg may unfold from one packet, all channels together; FLAC's largest have half as many."""
 
 CONTAINERS = "mov,mp4,matroska,webm,aac,ogg,mp3,wav,flac,aiff,caf,asf,avi,mpegts"
 """What FFmpeg may open. Playlists (hls, concat) are left out: they would open other files and addresses."""
+
+
+def _sound_decoders() -> Iterator[str]:
+    for name in sorted(av.codecs_available):
+        with suppress(av.codec.codec.UnknownCodecError):  # it only encodes
+            if av.Codec(name, "r").type == "audio":
+                yield name
+
+
+DECODERS = ",".join(_sound_decoders())
+"""What FFmpeg may decode: sound. It would unfold a cover picture of a gigabyte only to learn its colours."""
 
 GARBAGE = 2.0**32
 """Integers written as floats reach 2^31; a sample beyond this, or NaN, is no sound."""
@@ -185,7 +199,8 @@ def _blocks(file: BinaryIO, name: str) -> Iterator[Block]:
         return
     with sound:
         try:
-            while len(block := sound.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
+            frames = BLOCK_SAMPLES // sound.channels  # libsndfile opens no more than 1024
+            while len(block := sound.read(frames, dtype="float32", always_2d=True)):
                 yield sound.samplerate, block
         except soundfile.LibsndfileError:
             raise AudioError(name, f"the file is damaged and breaks off in the middle: {ADVICE}") from None
@@ -193,22 +208,30 @@ def _blocks(file: BinaryIO, name: str) -> Iterator[Block]:
 
 def _ffmpeg_blocks(file: BinaryIO, name: str) -> Iterator[Block]:
     """The first sound track of a container."""
+    unreadable = f"no sound can be read from it, it is damaged or not a sound file: {ADVICE}"
+    bounded = {"max_samples": str(PACKET_SAMPLES)}
+    options = {"format_whitelist": CONTAINERS, "codec_whitelist": DECODERS, **bounded}
     try:
-        with av.open(file, "r", options={"format_whitelist": CONTAINERS}) as container:
+        with av.open(file, "r", options=options, metadata_errors="replace") as container:
             if not container.streams.audio:
+                if not container.streams.video:
+                    raise AudioError(name, unreadable)
                 raise AudioError(name, "there is no sound in this file, only pictures: drop one that has sound.")
-            if container.streams.audio[0].codec_context is None:
+            decoder = container.streams.audio[0].codec_context
+            if decoder is None:
                 # an unknown codec: PyAV would crash the process in `decode`
                 raise AudioError(name, f"its sound is written in a way that cannot be read here: {ADVICE}")
+            decoder.options = bounded
             # Converts the sample format only, soxr does the rate. Packed: PyAV reads planes beyond the eighth amiss.
             packed = av.AudioResampler(format="flt")
             for frame in container.decode(audio=0):
                 for converted in packed.resample(frame):
                     samples = np.asarray(converted.to_ndarray(), np.float32)
                     yield converted.sample_rate, samples.reshape(-1, converted.layout.nb_channels)
-    except (av.FFmpegError, ValueError):
+    except (av.FFmpegError, OSError, ValueError):
+        # OSError: the file's own, where a header sends FFmpeg to a place before its start
         # ValueError: PyAV's own, where rate or channels change in the middle
-        raise AudioError(name, f"no sound can be read from it, it is damaged or not a sound file: {ADVICE}") from None
+        raise AudioError(name, unreadable) from None
 
 
 def _mono(blocks: Iterator[Block], name: str, limits: Limits) -> Clip:

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -25,6 +26,7 @@ from core.audio import (
 from core.errors import AudioError
 from core.texts import DROPPED
 from core.types import SAMPLING_RATE_HZ, Clip
+from tests.bad_formats import one_packet
 from tests.conftest import sine
 
 EXAMPLES = Path(__file__).parent.parent / "chat_app" / "examples"
@@ -94,7 +96,7 @@ def test_16_khz_float_wav_comes_through_unchanged(samples: np.ndarray, sound_fil
 def test_block_size_changes_nothing(sound_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     path = sound_file("tone.flac", rate_hz=44_100)
     whole = read_clip(path)
-    monkeypatch.setattr(core.audio, "BLOCK_FRAMES", 997)
+    monkeypatch.setattr(core.audio, "BLOCK_SAMPLES", 997)
     assert read_clip(path) == whole
 
 
@@ -231,6 +233,50 @@ def test_headers_that_crash_a_library_are_refused_before_they_can(sound_file: Ca
         with pytest.raises(soundfile.LibsndfileError):
             soundfile.SoundFile(many)
         assert read_clip(many, limits=Limits(min_seconds=0.0)).seconds == pytest.approx(0.6 / channels, abs=1e-4)
+
+
+def test_a_header_that_points_behind_every_file_is_refused(tmp_path: Path) -> None:
+    # An asf object of 2^63 bytes: the seek fails in the file itself, whose OSError PyAV passes on.
+    path = tmp_path / "far.wma"
+    asf = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+    path.write_bytes(asf + bytes(14) + b"\1" * 16 + struct.pack("<q", 2**63 - 41) + bytes(50))
+    assert_refused(path, "not a sound file")
+
+
+def test_a_file_whose_only_track_is_lost_is_damaged_and_no_film(film_file: Callable[..., Path]) -> None:
+    path = film_file("lost.m4a", "aac")
+    path.write_bytes(path.read_bytes().replace(b"trak", b"xxxx"))
+    assert_refused(path, "damaged")
+
+
+def test_tags_that_are_no_utf8_leave_the_sound_as_it_is(film_file: Callable[..., Path]) -> None:
+    path = film_file("tagged.mkv", "libopus")
+    content = path.read_bytes()
+    assert content.count(b"ENCODER") > 0
+    path.write_bytes(content.replace(b"ENCODER", b"\xfcber\xe4ll"))
+    assert loudest_hz(read_clip(path)) == pytest.approx(440, abs=3)
+
+
+def test_a_thousand_channels_make_no_larger_blocks(sound_file: Callable[..., Path]) -> None:
+    samples = np.full((2_000, 1_000), 0.1, np.float32)
+    with sound_file("wide.wav", samples).open("rb") as file:
+        blocks = list(core.audio._blocks(file, "wide.wav"))
+    assert sum(len(block) for _, block in blocks) == 2_000
+    assert max(block.size for _, block in blocks) <= core.audio.BLOCK_SAMPLES
+
+
+def test_one_packet_is_not_unfolded_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "packet.mkv"
+    path.write_bytes(one_packet(16_000))
+    assert len(read_clip(path, limits=Limits(min_seconds=0.0)).samples) == 32_000
+    monkeypatch.setattr(core.audio, "PACKET_SAMPLES", 15_999)
+    assert_refused(path, "no sound can be read")
+
+
+def test_a_cover_picture_is_never_unfolded() -> None:
+    decoders = core.audio.DECODERS.split(",")
+    assert {"aac", "alac", "flac", "mp3", "opus", "vorbis", "pcm_s16le"} <= set(decoders)
+    assert {av.Codec(name, "r").type for name in decoders} == {"audio"}
 
 
 def test_a_playlist_opens_no_other_file(sound_file: Callable[..., Path], tmp_path: Path) -> None:

@@ -52,6 +52,20 @@ def test_only_the_upload_folder_is_read(sound_file, tmp_path: Path) -> None:
         assert strings.FOREIGN_FILE in attachment.problem
 
 
+def test_paths_that_cannot_be_followed_are_refused(dropping: Dropping, tmp_path: Path) -> None:
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
+    for path in (tmp_path / "loop.wav", tmp_path / "nul\0.wav", tmp_path / ("n" * 5_000)):
+        [attachment] = dropping.attach((), (), (str(path),))
+        assert attachment.clip is None and attachment.problem.startswith(f"{attachment.label}: "), path
+
+
+def test_a_label_is_one_line_whatever_the_file_is_called(dropping: Dropping, sound_file, tmp_path: Path) -> None:
+    inside, outside = sound_file("two\nlines \u202e.wav"), tmp_path.parent / "out\n\u202eside.wav"
+    kept, refused = dropping.attach((), (), (str(inside), str(outside)))
+    assert kept.label == "two lines .wav"
+    assert refused.label == "out side.wav" and refused.problem.startswith("out side.wav: ")
+
+
 def test_a_clip_longer_than_the_model_hears_is_refused(sound_file, tone, tmp_path: Path) -> None:
     dropping = Dropping(tmp_path, Limits().up_to(2.0))
     whole, longer = (str(sound_file(f"{seconds}.wav", tone(seconds=seconds))) for seconds in (2, 3))
