@@ -11,11 +11,13 @@ from core.engine import EngineInfo
 def header(tagline: str, infos: Sequence[EngineInfo]) -> str:
     """The head of the page, with the dialog its button opens and the place where screen readers are told things."""
     keys = "".join(f"<div><dt><kbd>{key}</kbd></dt><dd>{what}</dd></div>" for key, what in strings.KEY_LIST)
+    more = "".join(f"<li><b>{name}</b>: {what}</li>" for name, what in strings.MORE_LIST)
     return (
         f'<header class="es-header"><h1>{strings.TITLE}</h1><p>{tagline}</p>'
         f'<button type="button" class="es-help-open es-button" aria-haspopup="dialog">{strings.HELP}</button></header>'
         f'<dialog class="es-help" id="help" aria-labelledby="es-help-title"><h2 id="es-help-title">{strings.HELP}</h2>'
         f"<h3>{strings.HINT}</h3>{_steps(infos)}"
+        f'<h3>{strings.MORE}</h3><ul class="es-steps">{more}</ul>'
         f'<h3>{strings.KEYS}</h3><dl class="es-keyboard">{keys}</dl>'
         f"<h3>{strings.LIMITS}</h3><p>{escape(limits(infos[0]))}</p>"
         f'<form method="dialog"><button class="es-button">{strings.CLOSE}</button></form></dialog>'

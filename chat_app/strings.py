@@ -325,6 +325,13 @@ STEPS = (
 )
 STEPS_WITHOUT_METER = (*STEPS[:2], "Read the answer and ask on: the clips stay.")
 HINT_CLOSE = "Got it"
+MORE = "What else there is"
+MORE_LIST = (
+    ("Settings, at the top left", "boost, adapter and model; another pane side by side; save and open."),
+    (MATTER, "the last answer again, with silence in place of the clips."),
+    (ASK_ORDERS, "whether an answer goes by the sound of a clip or by its place."),
+    ("The dots on a clip", "its name, place, part, measures and spectrogram."),
+)
 KEYS = "Keys"
 KEY_LIST = (
     ("Enter", "sends the question"),

@@ -116,6 +116,8 @@ def test_the_hint_comes_once_and_help_says_it_again(page: Page) -> None:
     expect(hint).to_be_hidden()
     page.click(".es-help-open")
     expect(page.locator("#help")).to_contain_text(strings.STEPS[0])
+    for name, what in strings.MORE_LIST:
+        expect(page.locator("#help")).to_contain_text(f"{name}: {what}")
     expect(page.locator("#help kbd")).to_have_text([key for key, _ in strings.KEY_LIST])
     page.get_by_role("button", name=strings.CLOSE, exact=True).click()
     expect(page.locator("#help")).to_be_hidden()
