@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from core.fake import FakeEngine
-from tests.browser.test_page import ask, attach
+from tests.browser.test_page import ask, attach, send
 
 # The server's threads live under the test's filters, and Gradio uses what pandas is about to drop.
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -130,7 +130,7 @@ def test_a_question_of_an_opened_conversation_goes_back_into_the_box(
     page.click("#edit")
     expect(page.locator(".es-pending .es-name")).to_have_text(["cat_meow.flac", "dog_bark.flac"])
     expect(page.locator("#box textarea")).to_have_value("Which one is louder?")
-    page.press("#box textarea", "Enter")
+    send(page)
     expect(meters(page)).to_have_count(1)
     assert engine.asked[-1][0] == engine.asked[0][0]
 

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from chat_app import strings
 from core.fake import FakeEngine
 from core.types import Boost
-from tests.browser.test_page import ask, attach, wide
+from tests.browser.test_page import ask, attach, send, wide
 
 pytestmark = [
     pytest.mark.browser,
@@ -63,7 +63,7 @@ def test_two_panes_answer_one_question_each_with_its_settings(page: Page, engine
     page.get_by_role("button", name=strings.CLOSE_PANE).click()
     expect(page.locator(".es-pane:visible")).to_have_count(1)
     expect(page.locator(".es-pane-head")).to_have_count(0)
-    page.press("#box textarea", "Enter")
+    send(page)
     expect(page.locator("#chat .es-meter")).to_have_count(2)
     assert len(engine.asked) == 4
 

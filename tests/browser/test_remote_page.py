@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, expect
 from chat_app import strings
 from core.remote import connect
 from tests import openai_server
+from tests.browser.test_page import send
 from tests.serving import served
 
 pytestmark = [
@@ -32,7 +33,7 @@ def test_it_says_where_clips_go_and_offers_no_boost(browser: Browser, example: P
         )
         expect(page.locator(".es-pending")).to_have_count(2)
         page.fill("#box textarea", "lines")
-        page.press("#box textarea", "Enter")
+        send(page)
         expect(page.locator(".es-plain")).to_have_text(strings.NO_READINGS)
         expect(page.locator("#chat")).to_contain_text("lines – ok? <b>ä</b>")
         expect(page.locator(".es-model")).to_contain_text("clips are sent there")

@@ -10,7 +10,7 @@ from chat_app import strings
 from core.audio import read_clip
 from core.fake import FakeEngine
 from tests.browser.conftest import SWITCHES, chromium_path
-from tests.browser.test_page import ask, attach, ended, wide
+from tests.browser.test_page import ask, attach, ended, send, wide
 from tests.seen import HOSTILE
 
 pytestmark = [
@@ -87,7 +87,7 @@ def test_a_clip_is_named_moved_and_removed_in_its_panel(page: Page, engine: Fake
     expect(page.locator("#clip")).to_be_hidden()
     expect(names(page)).to_have_text(["rooster_crow.flac", "puss"])
     expect(page.locator("#box textarea")).to_have_value("Which is the cat?")
-    page.press("#box textarea", "Enter")
+    send(page)
     ended(page, 1)
     assert labels(engine) == ["rooster_crow.flac", "puss"]
 
@@ -124,7 +124,7 @@ def test_a_part_is_what_the_model_hears_and_what_is_played(page: Page, engine: F
     opened(page, 0)
     page.click("#clip-whole")
     expect(page.locator(".es-cut")).to_have_count(0)
-    page.press("#box textarea", "Enter")
+    send(page)
     ended(page, 1)
     assert engine.asked[1][0].clips[0] == whole
 
@@ -298,7 +298,7 @@ def test_clips_are_dragged_to_places_and_into_the_question(page: Page, engine: F
     page.fill("#box textarea", "Is this louder:")
     clips.nth(1).locator(".es-name").drag_to(page.locator("#box textarea"))
     expect(page.locator("#box textarea")).to_have_value("Is this louder: clip B")
-    page.press("#box textarea", "Enter")
+    send(page)
     ended(page, 1)
     assert labels(engine) == ["rooster_crow.flac", "cat_meow.flac", "dog_bark.flac"]
 
