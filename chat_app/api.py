@@ -17,6 +17,7 @@ from chat_app.page import ANSWERING
 from chat_app.readings import described, readings
 from chat_app.session import Attachment, Exchange, Session
 from chat_app.sheet import variant
+from chat_app.sidebar import full_name
 from chat_app.uploads import refused
 from core.engine import EngineInfo
 from core.errors import ConversationError, LalmError
@@ -133,9 +134,9 @@ def _table() -> gr.JSON:
 def _place(model: str | None, infos: Sequence[EngineInfo]) -> int:
     """The engine of a name, or of a name and a precision as the page shows them."""
     for place, info in enumerate(infos):
-        if not model or model in (info.name, f"{info.name}, {info.precision}"):
+        if not model or model in (info.name, full_name(info)):
             return place
-    raise ConversationError(strings.NO_SUCH_MODEL.format(models="; ".join(f"{i.name}, {i.precision}" for i in infos)))
+    raise ConversationError(strings.NO_SUCH_MODEL.format(models="; ".join(full_name(info) for info in infos)))
 
 
 def _settings(table: Any, info: EngineInfo) -> Settings:

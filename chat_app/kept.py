@@ -12,9 +12,8 @@ import gradio as gr
 
 from chat_app.form import Form, Forms
 from chat_app.page import QUIET, Page, forms_now
-from chat_app.panes import MOST_PANES
-from chat_app.side import headings
-from chat_app.sidebar import STRENGTHS, start
+from chat_app.side import heads_of
+from chat_app.sidebar import HOTTEST, LARGEST, STRENGTHS, full_name, start
 from core.engine import EngineInfo
 from core.errors import SettingsError
 
@@ -25,21 +24,19 @@ KEPT = ("method", "alpha", "band_from", "band_to", "adapter", "system", "tempera
 """Fields of `Form`. The weights are not among them: they belong to the clips of one conversation."""
 # A strength is in range for a method, and the two ends of a band are right or wrong together.
 TOGETHER = (("method",), ("alpha",), ("band_from", "band_to"), *((name,) for name in KEPT[4:]))
-LARGEST = 2**53
-"""JavaScript counts no further."""
 
 
 def kept(form: Form, infos: Sequence[EngineInfo]) -> dict[str, Any]:
     """What is put into the browser: the model and the fields that are not as it is best asked with."""
     default = vars(start(infos, form.engine))
     fields = {name: getattr(form, name) for name in KEPT if getattr(form, name) != default[name]}
-    return {"model": _name(infos[form.engine]), "fields": fields}
+    return {"model": full_name(infos[form.engine]), "fields": fields}
 
 
 def restored(content: object, infos: Sequence[EngineInfo]) -> Form:
     """The form for what was found in the browser, whatever that is."""
     content = content if isinstance(content, dict) else {}
-    names, model, fields = [_name(info) for info in infos], content.get("model"), content.get("fields")
+    names, model, fields = [full_name(info) for info in infos], content.get("model"), content.get("fields")
     form = start(infos, names.index(model) if model in names else 0)
     fields = fields if isinstance(fields, dict) else {}
     for group in TOGETHER:
@@ -77,12 +74,10 @@ def wire(demo: gr.Blocks, page: Page, heads: Sequence[gr.HTML], reset: gr.Button
     def forget(*asked: Any) -> list[Any]:
         forms = forms_now(asked)[0]
         forms = forms.now(start(infos, forms.each[forms.chosen].engine))
-        above = headings(forms.each, infos)
         return [
             kept(forms.each[0], infos),
             forms,
-            *above,
-            *[""] * (MOST_PANES - len(above)),
+            *heads_of(forms, infos),
             *sidebar.shows(forms.each[forms.chosen]),
         ]
 
@@ -109,10 +104,6 @@ def wire(demo: gr.Blocks, page: Page, heads: Sequence[gr.HTML], reset: gr.Button
         choice.then(keep, page.asked, store, trigger_mode="always_last", **QUIET)
 
 
-def _name(info: EngineInfo) -> str:
-    return f"{info.name}, {info.precision}"
-
-
 def _same_kind(present: object, value: object) -> bool:
     """Whether a value has the type of the form's; any number may stand for a number, but no truth value."""
     if isinstance(present, bool | str):
@@ -136,7 +127,7 @@ def _settable(form: Form, info: EngineInfo) -> bool:
     if not all(number is not None and abs(number) <= LARGEST for number in numbers):
         return False
     # The engine looks at the band only where a boost is on; its sliders always do.
-    if not (0 <= form.temperature <= max(2, default.temperature) and 0 <= form.band_from < form.band_to <= 1):
+    if not (0 <= form.temperature <= max(HOTTEST, default.temperature) and 0 <= form.band_from < form.band_to <= 1):
         return False
     try:
         form.settings(info)

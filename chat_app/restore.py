@@ -6,16 +6,11 @@ from dataclasses import replace
 from chat_app import strings
 from chat_app.form import Form, Forms
 from chat_app.session import Exchange, Session
-from chat_app.sidebar import STRENGTHS, asked_of, start
+from chat_app.sidebar import HOTTEST, LARGEST, STRENGTHS, asked_of, start
 from chat_app.told import told
 from core.engine import EngineInfo, check
 from core.errors import ConversationError
 from core.types import Settings
-
-HOTTEST = 2.0
-"""Highest temperature the page offers."""
-LARGEST_SEED = 2**53
-"""Beyond it browsers round whole numbers."""
 
 
 def forms_of(sessions: Sequence[Session], infos: Sequence[EngineInfo]) -> tuple[Forms, tuple[str, ...]]:
@@ -60,7 +55,7 @@ def form_of(settings: Settings, infos: Sequence[EngineInfo], engine: int) -> For
         system=settings.system,
         temperature=min(settings.temperature, HOTTEST),
         max_tokens=settings.max_tokens,
-        seed=min(settings.seed, LARGEST_SEED),
+        seed=min(settings.seed, LARGEST),
         facts=settings.facts,
         clip_weights=weights[: len(best.clip_weights)],
     )

@@ -115,13 +115,14 @@ def _choice(page: Page, forms: Forms) -> list[Any]:
     return [
         forms,
         gr.update(choices=places, value=forms.chosen, visible=len(places) > 1),
-        *_heads(page, forms),
+        *heads_of(forms, page.sidebar.infos),
         *page.sidebar.shows(forms.each[forms.chosen]),
     ]
 
 
-def _heads(page: Page, forms: Forms) -> list[str]:
-    heads = headings(forms.each, page.sidebar.infos)
+def heads_of(forms: Forms, infos: Sequence[EngineInfo]) -> list[str]:
+    """What stands over each pane there can be, empty where it is closed."""
+    heads = headings(forms.each, infos)
     return [*heads, *[""] * (MOST_PANES - len(heads))]
 
 
@@ -151,7 +152,7 @@ def wire(page: Page, side: Side) -> None:
     side.chosen.select(choose, [side.chosen, *page.asked], chosen_out, **QUIET)
     gr.on(
         [field.input for field in page.sidebar.fields],  # type: ignore[attr-defined]
-        lambda *asked: _heads(page, forms_now(asked)[0]),
+        lambda *asked: heads_of(forms_now(asked)[0], infos),
         page.asked,
         list(side.heads),
         trigger_mode="always_last",

@@ -21,6 +21,10 @@ STRENGTHS = {
     "target": (0.01, 0.99, 0.01, 0.5),
 }
 """Lowest, highest, step and first value of the strength for each method."""
+HOTTEST = 2.0
+"""Highest temperature the page offers."""
+LARGEST = 2**53
+"""Beyond it browsers round whole numbers."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ def sidebar(infos: tuple[EngineInfo, ...]) -> Sidebar:
     """The settings, starting at what the first engine is best asked with; what it cannot do is not shown."""
     info, first = infos[0], start(infos)
     presets = system_presets()
-    names = [(f"{info.name}, {info.precision}", place) for place, info in enumerate(infos)]
+    names = [(full_name(info), place) for place, info in enumerate(infos)]
     engine = gr.Dropdown(names, value=0, label=strings.MODEL_LABEL, visible=len(infos) > 1, elem_id="engine")
     with gr.Accordion(strings.BOOST_HEADING, open=True, visible=info.attention) as boost:
         method = gr.Dropdown(
@@ -141,7 +145,7 @@ def sidebar(infos: tuple[EngineInfo, ...]) -> Sidebar:
         )
         temperature = gr.Slider(
             0,
-            2,
+            HOTTEST,
             first.temperature,
             step=0.05,
             label=strings.TEMPERATURE_LABEL,
@@ -207,6 +211,11 @@ def asked_of(chosen: Form, infos: Sequence[EngineInfo], engine: int) -> Form:
 
 def _adapters(info: EngineInfo) -> list[tuple[str, str]]:
     return [(strings.NO_ADAPTER, ""), *((name, name) for name in info.adapters)]
+
+
+def full_name(info: EngineInfo) -> str:
+    """What tells one engine from another of the same model."""
+    return f"{info.name}, {info.precision}"
 
 
 def _strength(method: str, default: Settings) -> gr.Slider:
