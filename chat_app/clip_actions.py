@@ -9,7 +9,7 @@ import gradio as gr
 from chat_app import clips, strings
 from chat_app.clip_panel import Opened, Panel, Values
 from chat_app.measured import spectrogram
-from chat_app.page import QUIET, Page, box_of, tab
+from chat_app.page import CHANGING, QUIET, Page, box_of, tab
 from chat_app.panes import Panes
 from chat_app.session import Attachment
 from core.errors import AudioError
@@ -177,7 +177,7 @@ def wire(page: Page, panel: Panel) -> tuple[Callable[..., Values], list[Any], li
     earlier.click(on_opened(by(-1)), state, trayed, **QUIET)
     later.click(on_opened(by(1)), state, trayed, **QUIET)
     named = [*page.shown, *(output for output in trayed if output is not page.attachments)]
-    gr.on([panel.name.submit, panel.rename.click], rename, [*state, panel.name], named, **QUIET)
+    gr.on([panel.name.submit, panel.rename.click], rename, [*state, panel.name], named, **CHANGING)
     panel.trim.click(on_opened(trim), [*state, panel.start, panel.stop], trayed, **QUIET)
     panel.again.click(on_opened(whole_again), state, trayed, **QUIET)
     drawn = panel.draw.click(draw, panel.opened, panel.spectrogram, **QUIET)

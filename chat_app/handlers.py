@@ -62,7 +62,7 @@ class Handlers:
             forms: The settings of each pane.
             together: Whether all panes answer at the same time, not one after the other.
         """
-        panes = _settled(panes)
+        panes = settled(panes)
         anything = box.attachments or panes.first.attached
         problem = "" if box.text.strip() else strings.NO_QUESTION if anything else strings.NOTHING_TO_SEND
         settings = self._settings(forms)
@@ -88,7 +88,7 @@ class Handlers:
 
     def retry(self, tab: str, panes: Panes, forms: Sequence[Form], together: bool = False) -> Iterator[View]:
         """The last question again, with the settings as they are now."""
-        panes = _settled(panes)
+        panes = settled(panes)
         if not panes.first.exchanges:
             return
         settings = self._settings(forms)
@@ -227,7 +227,7 @@ class Handlers:
         return replace(self._noticed(panes.undone(), sentence), box=panes.without_last()[1])
 
 
-def _settled(panes: Panes) -> Panes:
+def settled(panes: Panes) -> Panes:
     """Answers wait for each other, so one that seems to run now was left behind by a breakdown."""
     return replace(panes.now(tuple(_session_settled(session) for session in panes.sessions)), busy=False)
 

@@ -12,8 +12,8 @@ from chat_app import api, clip_actions, clip_panel, habits, keep, kept, meter, s
 from chat_app.asking import asker
 from chat_app.dropping import Dropping
 from chat_app.form import Forms
-from chat_app.handlers import Handlers
-from chat_app.page import ANSWERING, QUIET, Page, box_of, forms_now, tab
+from chat_app.handlers import Handlers, settled
+from chat_app.page import ANSWERING, CHANGING, QUIET, Page, box_of, forms_now, tab
 from chat_app.panes import MOST_PANES, Panes
 from chat_app.restore import fitting
 from chat_app.session import Attachment, Box, Session
@@ -207,6 +207,10 @@ def _wire(page: Page, clip: clip_panel.Panel, beside: Side, keeping: keep.Keep) 
         shown = handlers.undo(panes, box_of(handlers, panes, attachments, content))
         return layout(page, shown, fitting(forms_now(asked)[0], shown.panes.sessions, page.sidebar.infos))
 
+    def broken(panes: Panes) -> list[Any]:
+        """After a fault of ours in the middle of an answer: what was said stays, with a sentence."""
+        return page.render(handlers.still(settled(panes)))
+
     boxed = [page.panes, page.attachments, page.box]
 
     def with_box(action: Callable[[Panes, Box], View]) -> Callable[..., list[Any]]:
@@ -214,19 +218,24 @@ def _wire(page: Page, clip: clip_panel.Panel, beside: Side, keeping: keep.Keep) 
             action(panes, box_of(handlers, panes, attachments, content))
         )
 
-    page.box.submit(send, [*boxed, *page.asked], page.shown, api_visibility="private", **ANSWERING)
-    retry.click(ask_again, [page.panes, *page.asked], page.shown, api_visibility="private", **ANSWERING)
-    matter.click(did_it_matter, page.panes, page.shown, api_visibility="private", **ANSWERING)
-    in_orders.click(ask_in_every_order, page.panes, page.shown, api_visibility="private", **ANSWERING)
+    for trigger, action, inputs in (
+        (page.box.submit, send, [*boxed, *page.asked]),
+        (retry.click, ask_again, [page.panes, *page.asked]),
+        (matter.click, did_it_matter, [page.panes]),
+        (in_orders.click, ask_in_every_order, [page.panes]),
+    ):
+        asked = trigger(action, inputs, page.shown, api_visibility="private", **ANSWERING)
+        asked.then(page.ready, page.panes, page.pressed, **QUIET)
+        asked.failure(broken, page.panes, page.shown, **QUIET)
     page.box.stop(stop, **QUIET)
     refresh, box_now, tray_now = clip_actions.wire(page, clip)
     trayed = (box_now, tray_now)
     page.box.change(refresh, *trayed, **QUIET)
-    for action in (
-        edit.click(with_box(handlers.edit), boxed, page.shown, **QUIET),
-        undo.click(take_back, [*boxed, *page.asked], laid_out(page, beside), **QUIET),
-        clear.click(lambda panes: page.render(handlers.clear(panes)), page.panes, page.shown, **QUIET),
+    for changed in (
+        edit.click(with_box(handlers.edit), boxed, page.shown, **CHANGING),
+        undo.click(take_back, [*boxed, *page.asked], laid_out(page, beside), **CHANGING),
+        clear.click(lambda panes: page.render(handlers.clear(panes)), page.panes, page.shown, **CHANGING),
         keep.wire(page, beside, keeping, handlers.dropping.uploads),
     ):
-        action.then(refresh, *trayed, **QUIET)
+        changed.then(refresh, *trayed, **QUIET)
     page.chats[0].example_select(begin, None, page.box, **QUIET)

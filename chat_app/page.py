@@ -17,7 +17,10 @@ from chat_app.view import Card, Message, View
 ANSWERING: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "answer", "show_progress": "hidden"}
 """All answers share one place in the queue ..."""
 QUIET: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
-"""... and everything else may run beside them."""
+"""... and everything else may run beside them, ..."""
+CHANGING: dict[str, Any] = {**QUIET, "concurrency_limit": 1, "concurrency_id": "panes", "trigger_mode": "always_last"}
+"""... but what changes panes at once, and no answer, comes one after the other: each reads what the one before wrote.
+A press that comes before the page is drawn waits for that; left to itself, Gradio drops it."""
 
 
 @dataclass(frozen=True)
@@ -61,43 +64,68 @@ class Page:
         return [self.panes, *self.chats, self.status, self.box, self.attachments, *self.buttons]
 
     @property
+    def pressed(self) -> list[Any]:
+        """The outputs for `ready`."""
+        return [self.box, *self.buttons]
+
+    @property
     def asked(self) -> list[Any]:
         """The inputs that `forms_now` takes."""
         return [self.forms, self.together, *self.sidebar.fields]
 
     def render(self, shown: View, *, buttons: bool = True) -> list[Any]:
-        """Values for `shown`. What does not change within an answer is left out where `buttons` is False."""
-        answering = shown.panes.answering
+        """Values for `shown`, without what may be pressed next where `buttons` is False."""
         chats = [[_bubble(message) for message in messages] for messages in shown.chats]
         unused = [gr.skip()] * (len(self.chats) - len(chats))
-        box, attached = (gr.skip(), gr.skip()) if not buttons else (gr.update(**_stops(answering)), gr.skip())
+        stops, *ready = self._may_be_pressed(shown.panes) if buttons else [{}] * (1 + len(self.buttons))
+        attached: Any = gr.skip()
         if shown.box is not None:
-            files = [attachment.path for attachment in shown.box.attachments]
-            box = gr.update(**_stops(answering), value={"text": shown.box.text, "files": files})
             attached = shown.box.attachments
-        idle = bool(shown.panes.first.exchanges) and not answering
-        undo = bool(shown.panes.before) and not answering
-        probed = (self.probes.can_matter(shown.panes), self.probes.can_be_ordered(shown.panes))
-        interactive = (idle, idle, undo, idle, *probed)
-        ready = [gr.update(interactive=on) if buttons else gr.skip() for on in interactive]
-        return [shown.panes, *chats, *unused, shown.status, box, attached, *ready]
+            files = [attachment.path for attachment in attached]
+            stops = {**stops, "value": {"text": shown.box.text, "files": files}}
+        return [
+            shown.panes,
+            *chats,
+            *unused,
+            shown.status,
+            gr.update(**stops),
+            attached,
+            *(gr.update(**on) for on in ready),
+        ]
 
     def stream(self, tab: str, views: Iterator[View]) -> Iterator[list[Any]]:
-        """Updates for the page; what does not change within an answer is sent at its beginning and end only.
+        """Updates for the page, after which `ready` has to follow.
+
+        What may be pressed is drawn when an answer begins, and then only after the event has ended: Gradio drops a
+        press that would begin the same event again while the page still draws its last update.
 
         Args:
             tab: Where they are shown; until they end, `Handlers.writing` has it.
             views: What is shown.
         """
-        answering: bool | None = None
+        begun = False
         self.handlers.writing.add(tab)
         try:
             for shown in views:
-                now = shown.panes.answering
-                yield self.render(shown, buttons=answering != now)
-                answering = now
+                begins = shown.panes.answering and not begun
+                yield self.render(shown, buttons=begins)
+                begun = begun or begins
         finally:
             self.handlers.writing.discard(tab)
+
+    def ready(self, request: gr.Request, panes: Panes) -> list[Any]:
+        """What may be pressed after an answer; nothing new where the next one has begun."""
+        if tab(request) in self.handlers.writing:
+            return [gr.skip()] * len(self.pressed)
+        return [gr.update(**values) for values in self._may_be_pressed(panes)]
+
+    def _may_be_pressed(self, panes: Panes) -> list[dict[str, Any]]:
+        """Properties of the box and each button."""
+        answering = panes.answering
+        idle = bool(panes.first.exchanges) and not answering
+        undo = bool(panes.before) and not answering
+        interactive = (idle, idle, undo, idle, self.probes.can_matter(panes), self.probes.can_be_ordered(panes))
+        return [{"submit_btn": not answering, "stop_btn": answering}, *({"interactive": on} for on in interactive)]
 
 
 def forms_now(asked: Sequence[Any]) -> tuple[Forms, bool]:
@@ -117,10 +145,6 @@ def box_of(
 def tab(request: gr.Request) -> str:
     """A name for the page that asks, the same as long as it is open."""
     return str(request.session_hash)
-
-
-def _stops(answering: bool) -> dict[str, Any]:
-    return {"submit_btn": not answering, "stop_btn": answering}
 
 
 def _bubble(message: Message) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import gradio as gr
 
 from chat_app import strings
 from chat_app.form import Form, Forms
-from chat_app.page import QUIET, Page, forms_now
+from chat_app.page import CHANGING, QUIET, Page, forms_now
 from chat_app.panes import MOST_PANES, Panes
 from chat_app.sidebar import STRENGTHS, asked_of
 from chat_app.told import differences
@@ -146,10 +146,10 @@ def wire(page: Page, side: Side) -> None:
     def choose(place: int, *asked: Any) -> list[Any]:
         return _choice(page, replace(forms_now(asked)[0], chosen=place))
 
-    side.add.select(add, [page.panes, side.add, *page.asked], outputs, **QUIET)
+    side.add.select(add, [page.panes, side.add, *page.asked], outputs, **CHANGING)
     for place, button in enumerate(side.closes, start=1):
-        button.click(partial(close, place), [page.panes, *page.asked], outputs, **QUIET)
-    side.chosen.select(choose, [side.chosen, *page.asked], chosen_out, **QUIET)
+        button.click(partial(close, place), [page.panes, *page.asked], outputs, **CHANGING)
+    side.chosen.select(choose, [side.chosen, *page.asked], chosen_out, **CHANGING)
     gr.on(
         [field.input for field in page.sidebar.fields],  # type: ignore[attr-defined]
         lambda *asked: heads_of(forms_now(asked)[0], infos),
