@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from chat_app import api, clip_actions, clip_panel, habits, keep, kept, meter, side, strings, view
+from chat_app import api, clip_actions, clip_panel, habits, keep, kept, meter, side, strings, view, visits
 from chat_app.asking import asker
 from chat_app.dropping import Dropping
 from chat_app.form import Forms
@@ -31,8 +31,6 @@ HERE = Path(__file__).parent
 EXAMPLES = HERE / "examples"
 STYLES = ("page.css", "tray.css", "clip.css", "meter.css", "keep.css", "habits.css")
 MAX_FILE_SIZE = "200mb"
-CACHE_SECONDS = (3_600, 86_400)
-"""Uploaded files are looked at every hour and go after a day."""
 
 FONTS = ("Inter", "system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO_FONTS = ("ui-monospace", "SFMono-Regular", "Menlo", "monospace")
@@ -69,6 +67,7 @@ def launch_options() -> dict[str, Any]:
         "mcp_server": False,
         "pwa": False,
         "ssr_mode": False,
+        "state_session_capacity": visits.MOST_VISITS,
     }
 
 
@@ -77,7 +76,12 @@ def build(*engines: Engine) -> gr.Blocks:
     infos = tuple(engine.info for engine in engines)
     dropping = Dropping(Path(get_upload_folder()), Limits().up_to(infos[0].longest_seconds))
     handlers = Handlers(engines, lent(asker(engines)), dropping)
-    with gr.Blocks(title=strings.TITLE, analytics_enabled=False, delete_cache=CACHE_SECONDS, fill_height=True) as demo:
+    with gr.Blocks(
+        title=strings.TITLE,
+        analytics_enabled=False,
+        delete_cache=(visits.CHECK_SECONDS, visits.KEPT_SECONDS),
+        fill_height=True,
+    ) as demo:
         with gr.Sidebar(label=strings.SETTINGS, open=False, width=330, elem_id="settings"):
             html(f'<h2 class="es-heading">{strings.SETTINGS}</h2>')
             keeping = keep.keep()
@@ -135,6 +139,7 @@ def build(*engines: Engine) -> gr.Blocks:
         _wire(page, clip, beside, keeping)
         side.wire(page, beside)
         kept.wire(demo, page, heads, reset)
+        visits.wire(demo, page)
         api.wire(handlers)
         only_uploads(demo)
     assert isinstance(demo, gr.Blocks)

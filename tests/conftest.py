@@ -94,3 +94,9 @@ def corpus_of(tmp_path_factory: pytest.TempPathFactory) -> corpora.CorpusOf:
         return made[kinds]
 
     return cached
+
+
+@pytest.fixture(scope="session")
+def example() -> Path:
+    """Folder of the shipped clips."""
+    return Path(__file__).parents[1] / "chat_app" / "examples"

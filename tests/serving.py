@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest import mock
 
+import gradio as gr
+
 from chat_app import build, launch_options
 from core.engine import Engine
 
@@ -13,6 +15,13 @@ from core.engine import Engine
 @contextmanager
 def served(*engines: Engine) -> Iterator[str]:
     """The address of the page of these engines, on a free port of this machine."""
+    with serving(*engines) as (_, address):
+        yield address
+
+
+@contextmanager
+def serving(*engines: Engine) -> Iterator[tuple[gr.Blocks, str]]:
+    """The same with the page itself."""
     with loops_closed():
         demo = build(*engines)
         # Searching a port by itself, Gradio leaves a socket open for each that is taken.
@@ -20,7 +29,7 @@ def served(*engines: Engine) -> Iterator[str]:
             port = probe.getsockname()[1]
         address = demo.launch(server_port=port, prevent_thread_lock=True, quiet=True, **launch_options())[1]
         try:
-            yield address
+            yield demo, address
         finally:
             demo.close()
 

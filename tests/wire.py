@@ -31,9 +31,9 @@ def call(address: str, name: str, data: list[Any]) -> str:
         return str(answer.read().decode())
 
 
-def join(address: str, function: int, data: list[Any]) -> list[dict[str, Any]]:
+def join(address: str, function: int, data: list[Any], session: str = "") -> list[dict[str, Any]]:
     """The messages of any listener, public or private, the last of them its end: what the page itself speaks."""
-    session = uuid4().hex
+    session = session or uuid4().hex
     _post(f"{address}gradio_api/queue/join", {"data": data, "fn_index": function, "session_hash": session})
     messages = []
     with urllib.request.urlopen(f"{address}gradio_api/queue/data?session_hash={session}") as lines:

@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -80,9 +79,3 @@ def page(browser: Browser, address: str, engine: FakeEngine) -> Iterator[Page]:
     yield opened
     context.close()
     assert wrong == []
-
-
-@pytest.fixture
-def example() -> Path:
-    """Folder of the shipped clips."""
-    return Path(__file__).parents[2] / "chat_app" / "examples"
