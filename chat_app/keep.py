@@ -83,6 +83,7 @@ def wire(page: Page, side: Side, parts: Keep, uploads: Path) -> Any:
         try:
             # Under a name that nobody can guess: whoever knows an upload's address can fetch it.
             path = uploads / token_hex(16) / name
+            page.tray.temp_files.add(str(path))  # goes as uploaded files do
             write(path, _content(panes, partial(SAVED_AS[kind], infos=infos)))
         except ConversationError as error:
             yield None, _said(str(error), problem=True)
@@ -97,8 +98,7 @@ def wire(page: Page, side: Side, parts: Keep, uploads: Path) -> Any:
             sessions = unpack(Path(file), uploads)
         except ConversationError as error:
             return [*unchanged, _said(str(error), problem=True)]
-        # Gradio deletes what it knows of when it is a day old.
-        page.tray.temp_files.update(attachment.path for attachment in sessions[0].attached)
+        page.tray.temp_files.update(attachment.path for attachment in sessions[0].attached)  # go as uploaded files do
         forms, notes = forms_of(sessions, infos)
         opened = strings.opened(len(sessions[0].exchanges))
         shown = page.handlers.still(panes.then(sessions), opened)

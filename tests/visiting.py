@@ -25,10 +25,10 @@ class Visitor:
         self.components = {component["id"]: component for component in config["components"]}
         self.does("load")
 
-    def ask(self, question: str, *clips: Path) -> list[dict[str, Any]]:
-        """Sends a question with new clips; the messages of the answer."""
+    def ask(self, question: str, *clips: Path, **values: Any) -> list[dict[str, Any]]:
+        """Sends a question with new clips, and values of components by their `elem_id`; the messages of the answer."""
         files = [wire.file(wire.upload(self.address, clip)) for clip in clips]
-        return self.does("submit", "box", box={"text": question, "files": files})
+        return self.does("submit", "box", box={"text": question, "files": files}, **values)
 
     def press(self, button: str, **values: Any) -> list[dict[str, Any]]:
         """Presses a button, by its `elem_id`."""
