@@ -170,6 +170,7 @@ NO_CLIPS = "There is no clip in this conversation, so there is no attention on a
 NO_SUCH_MODEL = "There is no such model here: leave it out, or choose one of {models}."
 LEFT_OUT_A_LETTER = "A clip is missing between two others: give clip_a, clip_b ... without leaving a letter out."
 NOT_FETCHED = "Earshot fetches nothing from the net: upload the file, or send it as a data: URI."
+WRONG_VALUES = "These are no values that this page takes: reload it, or see what describe lists."
 NO_OBJECT = "settings should be an object of keys and values: see what describe lists."
 NO_GPU = (
     "No GPU was to be had for this, or not for long enough ({problem}): try again later, or ask for a shorter answer."

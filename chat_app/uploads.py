@@ -1,20 +1,42 @@
 """A page takes only what was uploaded to it. Gradio's own would fetch any address for whoever reaches it."""
 
+from functools import wraps
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import gradio as gr
 from gradio.components import Component
+from gradio.exceptions import InvalidPathError
 from gradio_client.utils import is_http_url_like
 
 from chat_app import strings
 
 UPLOADED = "/gradio_api/file="
 """In the address of an uploaded file, before its path. MCP clients name a file by that address."""
+BROKEN = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, OSError, RecursionError)
+"""What components that are not ours raise for values that no page sends."""
 
 
 def only_uploads(page: gr.Blocks) -> None:
-    """Every component of the page fetches nothing from now on; each is changed, whatever it is for."""
+    """Every component of the page fetches nothing from now on; each is changed, whatever it is for.
+
+    What a component cannot take is a sentence for who sent it; Gradio would tell them nothing, and the log all of it.
+    """
+    kept = page.preprocess_data
+
+    @wraps(kept)
+    async def taken(*given: Any, **options: Any) -> list[Any]:
+        try:
+            return list(await kept(*given, **options))
+        except gr.Error:
+            raise
+        except InvalidPathError:
+            raise refused(strings.FOREIGN_FILE) from None
+        except BROKEN:
+            raise refused(strings.WRONG_VALUES) from None
+
+    page.preprocess_data = taken  # type: ignore[method-assign]
     for block in page.blocks.values():
         if isinstance(block, Component):
             _only_uploads(block)

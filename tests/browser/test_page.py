@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, TimeoutError, expect
+from playwright.sync_api import Page, expect
 
 from chat_app import strings
 from core.fake import FakeEngine
@@ -27,20 +27,7 @@ def ask(page: Page, question: str) -> None:
 
 
 def send(page: Page) -> None:
-    """Presses Enter until it is taken: Gradio drops one that comes while a page begins or an answer just ends."""
-    notices = page.locator(".es-notice").count()
-    for _ in range(3):
-        page.press("#box textarea", "Enter")
-        try:
-            page.wait_for_function(
-                "notices => document.querySelector('#box textarea').value === '' "
-                "|| document.querySelectorAll('.es-notice').length !== notices",
-                arg=notices,
-                timeout=10_000,
-            )
-        except TimeoutError:
-            continue
-        return
+    page.press("#box textarea", "Enter")
 
 
 def ended(page: Page, answers: int) -> None:
