@@ -1,4 +1,5 @@
-# `make run` opens the app, `make test` passes the tests; both create .venv and install what is missing.
+# `make run` opens the app, `make test` passes the tests, `make soak` the long ones; each creates .venv and installs what
+# is missing.
 PYTHON ?= python3
 ARGS ?=
 
@@ -9,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-che
 # The newest torch that requirements.txt accepts. Without an NVIDIA GPU the CPU build is asked for by name first.
 TORCH := 2.13.0
 
-.PHONY: run test
+.PHONY: run test soak
 .DELETE_ON_ERROR:
 
 run: $(VENV)/installed
@@ -22,6 +23,11 @@ test: $(VENV)/installed-dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+# What EARSHOT_SLOW=1 makes long (docs/reliability.md).
+soak: $(VENV)/installed-dev
+	$(BIN)/python -m core.embedded.parts
+	EARSHOT_SLOW=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s $$(grep -l EARSHOT_SLOW tests/test_*.py)
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not here: install Python 3.11 or 3.12, or name one: make PYTHON=/path/to/python3.12"; exit 1; }
