@@ -91,6 +91,7 @@ def test_nothing_is_in_anybodys_way(shown: Page, engine: FakeEngine, example: Pa
 
     ask(shown, "Which is louder?")
     ended(shown, 1)
+    expect(shown.locator("#retry")).to_be_enabled()
     shown.locator(".es-basis summary").click()
     shown.locator(".es-by-word summary").click()
     check(shown)
@@ -115,6 +116,7 @@ def test_nothing_is_in_anybodys_way(shown: Page, engine: FakeEngine, example: Pa
     shown.locator("#settings .toggle-button").click()
     ask(shown, "And which is longer?")
     expect(shown.locator(".es-copy")).to_have_count(4, timeout=PATIENCE_MS)
+    expect(shown.locator("#retry")).to_be_enabled()
     check(shown)
 
 
