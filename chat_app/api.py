@@ -84,7 +84,9 @@ def wire(handlers: Handlers) -> None:
             raise refused(str(error)) from None
         session = Session().asked(Exchange(question.strip(), _attached(handlers, clips), chosen))
         asked, found = session.conversation, None
-        # Something is yielded before whatever takes time: there Gradio ends what a client who left has begun.
+        # Something is yielded before whatever takes time: there Gradio ends what a client who left has begun. And
+        # before the first value it would not end it for sure, if something failed.
+        yield "", None
         with closing(_turn(handlers)) as turn:
             for _ in chain(turn.places(), (0,)):
                 yield "", None

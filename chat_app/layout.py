@@ -34,6 +34,8 @@ STYLES = ("page.css", "tray.css", "clip.css", "meter.css", "keep.css", "habits.c
 MAX_FILE_SIZE = "200mb"
 CACHE_SECONDS = (3_600, 86_400)
 """Uploaded files are looked at every hour and go after a day."""
+MOST_EVENTS = 1_000
+"""Presses and programs that wait in Gradio's own queue. Unless told, Gradio takes 1 where a GPU is lent by the call."""
 BESIDES = 40
 """Threads for all that does not wait: Gradio's own number."""
 
@@ -152,6 +154,7 @@ def build(*engines: Engine, most_waiting: int = MOST_WAITING) -> gr.Blocks:
         demo.unload(leave)
         only_uploads(demo)
     assert isinstance(demo, gr.Blocks)
+    demo.queue(max_size=MOST_EVENTS)
     return demo
 
 

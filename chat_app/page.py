@@ -99,6 +99,9 @@ class Page:
             tab: Where they are shown; nothing is, where somebody writes there already: that press came too late.
             views: What is shown.
         """
+        # Gradio closes a generator that it, or the page, fails to draw, but only from the first value on. What holds a
+        # place in line has to be closed, or everybody would wait for it.
+        yield [gr.skip()] * len(self.shown)
         begun = False
         with self.handlers.turns.writing(tab) as alone:
             for shown in views if alone else ():
