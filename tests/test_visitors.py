@@ -21,6 +21,7 @@ from chat_app import strings
 from chat_app.turns import Turn, Turns
 from core.engine import Engine
 from core.fake import FakeEngine
+from core.load import load
 from core.types import Conversation, Event, Settings
 from tests import tiny, wire
 from tests.conftest import sine
@@ -64,12 +65,19 @@ def guests(folder: Path, count: int, seed: int, turns: int, interrupts: bool = T
     return made
 
 
-def nth(count: int, action: Callable[[], Any], after: bool) -> Callable[[Message], bool]:
-    """For `Visitor.send`: does `action` at an update of the status; `after` tells if the visitor goes on listening."""
+def nth(count: int, action: Callable[[], Any], after: bool, phase: str = "") -> Callable[[Message], bool]:
+    """For `Visitor.send`: does `action` at an update of the status line.
+
+    Args:
+        count: Which update it is.
+        action: What is done.
+        after: Whether the visitor goes on listening.
+        phase: Only updates that say this are counted.
+    """
     left = [count]
 
     def seen(message: Message) -> bool:
-        left[0] -= message["msg"] == "process_generating" and bool(phases(message))
+        left[0] -= message["msg"] == "process_generating" and any(phase in said for said in phases(message))
         if left[0] == 0:
             left[0] = -1
             action()
@@ -92,9 +100,9 @@ def visit(address: str, guest: Guest) -> tuple[Visitor, list[str]]:
         does = chance.choice(["send", "send", "retry", "undo", "stop", "leave"] if guest.interrupts else ["send"])
         seen: Callable[[Message], bool] = bool
         if does == "stop":
-            seen = nth(chance.randint(1, 4), visitor.stop, after=True)
+            seen = nth(chance.randint(1, 2), visitor.stop, True, chance.choice(["", strings.ANSWERING]))
         if does == "leave" and turn == guest.turns - 1:
-            seen = nth(chance.randint(1, 3), visitor.leave, after=False)
+            seen = nth(chance.randint(1, 2), visitor.leave, False, chance.choice(["", strings.ANSWERING]))
         stayed = visitor.send(question, files, seen, **settings)
         if not stayed:
             return visitor, asked
@@ -119,22 +127,28 @@ def plain(words: str) -> str:
     return " ".join(words.split())
 
 
-def crowd(engine: Engine, lone: Callable[[], Engine], folder: Path, script: Sequence[Guest]) -> dict[str, int]:
-    """Plays all scripts at once; every law of this file. Counts what happened."""
+def crowd(engine: Engine, lone: Callable[[], Engine], script: Sequence[Guest]) -> dict[str, int]:
+    """Plays all scripts at once; every law of this file. Counts what happened.
+
+    Args:
+        engine: Behind the page.
+        lone: An engine of the same kind that has not been asked anything, for each guest.
+        script: The guests.
+    """
     written, places = Written(engine), []
     with served(written) as address, ThreadPoolExecutor(len(script)) as threads:
         visits = list(threads.map(lambda guest: visit(address, guest), script))
     assert written.most_running == 1, "one question at a time"
     marks = {guest.mark for guest in script}
     said: dict[str, set[tuple[str, str]]] = {mark: set() for mark in marks}
-    alone = lone()
+    engines = {mark: lone() for mark in marks}
     for call in written.calls:
         owner = call.settings.system
         turns = call.conversation.turns
         names = {name for turn in turns if turn.role == "user" for name in marks if name in turn.text}
         clips = {name for clip in call.conversation.clips for name in marks if name in clip.label}
         assert names == {owner} and clips == {owner}, "nobody is asked about another's clips"
-        again = Written(alone)
+        again = Written(engines[owner])
         list(again.stream(call.conversation, call.settings))
         words = again.calls[0].words
         assert call.words == (words if call.ended else words[: len(call.words)]), "the words a lone visitor gets"
@@ -163,17 +177,26 @@ def test_each_of_many_visitors_gets_the_words_of_a_lone_one(tmp_path: Path) -> N
         folder = tmp_path / str(seed)
         folder.mkdir()
         script = guests(folder, count, seed, turns)
-        counted = crowd(FakeEngine(delay_seconds=0.005), lambda: FakeEngine(delay_seconds=0), folder, script)
+        counted = crowd(FakeEngine(delay_seconds=0.005), lambda: FakeEngine(delay_seconds=0), script)
         print(f"seed {seed}: {counted}")
-        assert counted["questions"] >= count and counted["places shown"]
+        assert counted["questions"] > count // 2 and counted["places shown"]
 
 
 def test_the_same_with_a_real_decoder_and_what_it_keeps_between_questions(tmp_path: Path) -> None:
     count, turns = (20, 3) if SLOW else (4, 2)
     script = guests(tmp_path, count, 7, turns)
-    counted = crowd(tiny.engine("qwen2_audio"), lambda: tiny.engine("qwen2_audio"), tmp_path, script)
+    counted = crowd(tiny.engine("qwen2_audio"), lambda: tiny.engine("qwen2_audio"), script)
     print(counted)
-    assert counted["questions"] >= count
+    assert counted["questions"] > count // 2
+
+
+@pytest.mark.weights
+def test_the_same_with_the_embedded_model(tmp_path: Path) -> None:
+    engine, another = (load("embedded", progress=lambda line: None) for _ in range(2))
+    script = guests(tmp_path, 6, 11, 3 if SLOW else 1)
+    counted = crowd(engine, lambda: another, script)
+    print(counted)
+    assert counted["questions"] > 3
 
 
 def test_a_script_gives_the_same_chat_in_a_crowd_and_alone(tmp_path: Path) -> None:
