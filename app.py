@@ -15,10 +15,18 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from chat_app import build, compare, launch_options, strings
+from chat_app.turns import MOST_WAITING
 from core.catalogue import NOTE, table
 from core.errors import LoadError
 from core.load import load
 from core.placement import PRECISIONS
+
+
+def count(text: str) -> int:
+    """A whole number from 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is no whole number")
+    return int(text)
 
 
 def arguments(line: list[str]) -> argparse.Namespace:
@@ -53,6 +61,12 @@ def arguments(line: list[str]) -> argparse.Namespace:
     parser.add_argument("--sheet", type=Path, help="answer a sheet of questions without a page (docs/compare.md)")
     parser.add_argument("--out", type=Path, help="with --sheet: folder of the results")
     parser.add_argument("--mcp", action="store_true", help="also offer the model to programs as tools (docs/api.md)")
+    parser.add_argument(
+        "--waiting",
+        type=count,
+        default=MOST_WAITING,
+        help="questions that may wait, default: %(default)s",
+    )
     parser.add_argument("--port", type=int, help="default: the first free one from 7860")
     parser.add_argument("--share", default="never", choices=("never",), help="this machine alone sees the page")
     known, unknown = parser.parse_known_args(line)
@@ -93,10 +107,10 @@ try:
 except LoadError as error:
     print(error, file=sys.stderr)
     sys.exit(2)
-demo = build(*engines)
+demo = build(*engines, most_waiting=chosen.waiting)
 
 if __name__ == "__main__":
-    options = launch_options() | {"mcp_server": chosen.mcp}
+    options = launch_options(chosen.waiting) | {"mcp_server": chosen.mcp}
     try:
         # No server_name: Gradio takes 127.0.0.1, and in a Space's container what GRADIO_SERVER_NAME says there.
         address = demo.launch(server_port=chosen.port, prevent_thread_lock=True, quiet=True, **options)[1]

@@ -4,25 +4,28 @@ Each is bound to components that nobody sees. A component refuses a path that wa
 paths by itself (`gr.api`) would read any file of the machine for whoever can reach the page.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
+from itertools import chain
 from typing import Any
 
 import gradio as gr
 
 from chat_app import strings
 from chat_app.asking import Ask, Probe, Problem
-from chat_app.handlers import UPDATE_SECONDS, Handlers
-from chat_app.page import ANSWERING
+from chat_app.handlers import Handlers
 from chat_app.readings import described, readings
 from chat_app.session import Attachment, Exchange, Session
 from chat_app.sheet import variant
 from chat_app.sidebar import full_name
+from chat_app.turns import LineFullError, Turn
 from chat_app.uploads import refused
 from core.engine import EngineInfo
 from core.errors import ConversationError, LalmError
-from core.types import Effect, Settings, letter
+from core.types import Effect, Event, Settings, letter
 
+PROGRAMS: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "programs", "show_progress": "hidden"}
+"""Programs wait for each other in Gradio's queue; the first of them takes one place in line with the tabs."""
 CLIPS = 8
 """Most clips of one question."""
 
@@ -80,18 +83,25 @@ def wire(handlers: Handlers) -> None:
         except LalmError as error:
             raise refused(str(error)) from None
         session = Session().asked(Exchange(question.strip(), _attached(handlers, clips), chosen))
-        asked, shown_seconds = session.conversation, float("-inf")
-        with closing(handlers.answers((Ask(place, asked, chosen),), False)) as events:
-            for _, event in events:
-                if isinstance(event, Problem):
-                    raise refused(event.sentence)
-                assert not isinstance(event, Effect)
-                session = session.took(event)
-                if session.answering and handlers.clock() - shown_seconds >= UPDATE_SECONDS:
+        asked, found = session.conversation, None
+        # Something is yielded before whatever takes time: there Gradio ends what a client who left has begun. And
+        # before the first value it would not end it for sure, if something failed.
+        yield "", None
+        with closing(_turn(handlers)) as turn:
+            for _ in chain(turn.places(), (0,)):
+                yield "", None
+            with closing(_events(handlers, Ask(place, asked, chosen))) as events:
+                for event in events:
+                    assert not isinstance(event, Effect)
+                    session = session.took(event)
                     yield session.exchanges[-1].words, None
-                    shown_seconds = handlers.clock()
-        answered = session.exchanges[-1]
-        found = _effect(handlers, Probe(place, asked, answered.words, chosen)) if effect else None
+            answered = session.exchanges[-1]
+            if effect:
+                with closing(_events(handlers, Probe(place, asked, answered.words, chosen))) as events:
+                    for event in events:
+                        assert isinstance(event, Effect)
+                        found = event
+                        yield answered.words, None
         yield answered.words.strip(), readings(answered, infos[place], found, bool(tokens))
 
     def describe() -> dict[str, Any]:
@@ -109,7 +119,7 @@ def wire(handlers: Handlers) -> None:
         ]
         answer, numbers, models = gr.Textbox(label="answer"), gr.JSON(label="readings"), gr.JSON(label="models")
         button = gr.Button()
-    button.click(ask, given, [answer, numbers], api_name="ask", **ANSWERING)
+    button.click(ask, given, [answer, numbers], api_name="ask", **PROGRAMS)
     button.click(describe, None, models, api_name="describe", concurrency_limit=None, show_progress="hidden")
 
 
@@ -162,14 +172,18 @@ def _attached(handlers: Handlers, files: Sequence[str]) -> tuple[Attachment, ...
     return attached
 
 
-def _effect(handlers: Handlers, probe: Probe) -> Effect:
-    """Whether the clips mattered, of every clip."""
-    last: Effect | None = None
-    with closing(handlers.answers((probe,), False)) as events:
+def _turn(handlers: Handlers) -> Turn:
+    """A place in line."""
+    try:
+        return handlers.turns.join(None)
+    except LineFullError as error:
+        raise refused(str(error)) from None
+
+
+def _events(handlers: Handlers, ask: Ask | Probe) -> Generator[Event | Effect, None, None]:
+    """What comes back; what breaks off is the error a client sees."""
+    with closing(handlers.answers((ask,), False)) as events:
         for _, event in events:
             if isinstance(event, Problem):
                 raise refused(event.sentence)
-            assert isinstance(event, Effect)
-            last = event
-    assert last is not None
-    return last
+            yield event

@@ -141,7 +141,7 @@ def wire(page: Page, panel: Panel) -> tuple[Callable[..., Values], list[Any], li
     def rename_in(tab: str, panes: Panes, attachments: Attachments, opened: Opened, name: str) -> Values:
         if opened.waiting:
             return changed(panes, attachments, opened, clips.renamed(opened.shown, name), strings.RENAMED)
-        if tab in handlers.writing:
+        if handlers.turns.written(tab):
             return panel.says(strings.RENAME_LATER)
         after = clips.renamed_sent(panes, opened.place, name)
         drawn = dict(zip(page.shown, page.render(handlers.still(after)), strict=True))

@@ -1,17 +1,18 @@
 """What happens on each action of a person: values in, `View`s out. Nothing here needs a running page."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from chat_app import strings, view
-from chat_app.asking import Answers, Ask, Problem
+from chat_app.asking import Answers, Ask, Came, Problem
 from chat_app.dropping import Dropping
 from chat_app.form import Form
-from chat_app.panes import Panes
+from chat_app.panes import Panes, Sessions
 from chat_app.session import Attachment, Box, Exchange, Session
 from chat_app.tray import Tray, tray
+from chat_app.turns import LineFullError, Turn, Turns
 from chat_app.view import Message, View
 from core.engine import Engine
 from core.errors import LalmError
@@ -30,17 +31,15 @@ class Handlers:
         answers: Asks them.
         dropping: Reads what is dropped.
         clock: Seconds, for the pace of updates.
-        stopping: Tabs whose running answers are to end at their next token. The answer itself ends, and nobody else
-            writes the panes: Gradio's own way to cancel lets a late update overtake what Stop has shown.
-        writing: Tabs whose panes somebody writes who answers, so that nothing else may.
+        turns: Who is answered now, and who waits. An answer that is stopped ends itself, and nobody else writes the
+            panes: Gradio's own way to cancel lets a late update overtake what Stop has shown.
     """
 
     engines: tuple[Engine, ...]
     answers: Answers
     dropping: Dropping
     clock: Callable[[], float] = time.monotonic
-    stopping: set[str] = field(default_factory=set)
-    writing: set[str] = field(default_factory=set)
+    turns: Turns = field(default_factory=Turns)
 
     def tray(self, panes: Panes, attachments: Sequence[Attachment], opened: int | None = None) -> Tray:
         """The tray for the conversation's clips and those in the input box, that of the panel marked as open."""
@@ -68,7 +67,7 @@ class Handlers:
         settings = self._settings(forms)
         problem = problem or (settings if isinstance(settings, str) else "")
         if problem or isinstance(settings, str):
-            yield self._noticed(panes, problem)
+            yield self.noticed(panes, problem)
             return
         exchange = Exchange(
             text=box.text.strip(),
@@ -93,7 +92,7 @@ class Handlers:
             return
         settings = self._settings(forms)
         if isinstance(settings, str):
-            yield self._noticed(panes, settings)
+            yield self.noticed(panes, settings)
             return
         asked = []
         for session, chosen, form in zip(panes.sessions, settings, forms, strict=True):
@@ -103,15 +102,15 @@ class Handlers:
         yield from self._answer(tab, panes.then(tuple(asked)), forms, together)
 
     def stop(self, tab: str) -> None:
-        """Ends what runs in `tab` at its next token; what was said stays said."""
-        self.stopping.add(tab)
+        """Ends what runs in `tab` at its next token, what was said stays said; what waits is not asked."""
+        self.turns.stop(tab)
 
     def edit(self, panes: Panes, box: Box) -> View:
         """Takes the last question back into the box, before what is there by now."""
         if panes.answering or not panes.first.exchanges:
             return self.still(panes)
         sessions, taken = panes.without_last()
-        return replace(self.still(panes.then(sessions), strings.TAKEN_BACK), box=_joined(taken, box))
+        return replace(self.still(panes.then(sessions), strings.TAKEN_BACK), box=joined(taken, box))
 
     def undo(self, panes: Panes, box: Box) -> View:
         """What was there before the last action; a question that was not asked then goes back into the box."""
@@ -120,7 +119,7 @@ class Handlers:
         back = panes.undone()
         if back.first.exchanges != panes.first.exchanges[:-1]:
             return self.still(back, strings.UNDONE)
-        return replace(self.still(back, strings.TAKEN_BACK), box=_joined(panes.without_last()[1], box))
+        return replace(self.still(back, strings.TAKEN_BACK), box=joined(panes.without_last()[1], box))
 
     def clear(self, panes: Panes) -> View:
         """An empty chat; `undo` brings the old one back."""
@@ -153,6 +152,12 @@ class Handlers:
 
         return shown
 
+    def phases(self, turn: Turn, first: str) -> Iterator[str]:
+        """What the status line says until the model can be asked: the place in line, and then `first`."""
+        yield from map(strings.waiting, turn.places())
+        if not turn.stopped:
+            yield first
+
     @property
     def _many(self) -> bool:
         """Whether an answer has to say who gave it."""
@@ -168,14 +173,15 @@ class Handlers:
         except LalmError as error:
             return str(error)
 
-    def _noticed(self, panes: Panes, sentence: str) -> View:
+    def noticed(self, panes: Panes, sentence: str) -> View:
+        """Nothing is running, and why: a sentence below the chat until the next action."""
         first, *others = panes.sessions
         return self.still(panes.now((replace(first, notice=sentence), *others)))
 
     def _answer(
         self, tab: str, panes: Panes, forms: Sequence[Form], together: bool, box: Box | None = None
     ) -> Iterator[View]:
-        """Streams the answers to the last exchange of each pane.
+        """Streams the answers to the last exchange of each pane, when it is their turn.
 
         Args:
             tab: Where they are shown.
@@ -184,20 +190,34 @@ class Handlers:
             together: Whether all answer at the same time.
             box: Content of the input box from now on; None where the question did not come from it.
         """
-        sessions, show = list(panes.sessions), self.running(panes)
-
-        def running(phase: str, pace: str = "") -> View:
-            return show(panes.now(tuple(sessions)), phase, pace)
-
+        show = self.running(panes)
         asks = tuple(
             Ask(form.engine, session.conversation, session.exchanges[-1].settings)
-            for form, session in zip(forms, sessions, strict=True)
+            for form, session in zip(forms, panes.sessions, strict=True)
         )
-        self.stopping.discard(tab)
-        yield replace(running(strings.listening(len(panes.first.attached))), box=box)
+        try:
+            turn = self.turns.join(tab)
+        except LineFullError as error:
+            yield self.noticed(panes.undone(), str(error))
+            return
+        with closing(turn):
+            for number, phase in enumerate(self.phases(turn, strings.listening(len(panes.first.attached)))):
+                yield replace(show(panes, phase), box=None if number else box)
+            if turn.stopped:
+                back = panes.undone() if box is None else _back(panes)
+                yield self.still(back, strings.UNDONE if box is None else strings.TAKEN_BACK)
+            else:
+                sessions = yield from self._answered(turn, panes, show, self.answers(asks, together))
+                yield self._ended(panes.now(sessions), box)
+
+    def _answered(
+        self, turn: Turn, panes: Panes, show: Callable[..., View], answers: Generator[Came, None, None]
+    ) -> Generator[View, None, Sessions]:
+        """Shows the answers as they come; returns the sessions with all of them, or what there was at Stop."""
+        sessions = list(panes.sessions)
         begun_seconds, shown_seconds = self.clock(), float("-inf")
         first_token_seconds, tokens = 0.0, 0
-        with closing(self.answers(asks, together)) as events:
+        with closing(answers) as events:
             for place, event in events:
                 if isinstance(event, Problem):
                     sessions[place] = sessions[place].ended("failed", problem=event.sentence)
@@ -206,15 +226,16 @@ class Handlers:
                 if isinstance(event, Token):
                     tokens += 1
                     first_token_seconds = first_token_seconds or self.clock() - begun_seconds
-                if tab in self.stopping:
+                if turn.stopped:
                     sessions = [session.ended("stopped") if session.answering else session for session in sessions]
                     break
                 going_on = any(session.answering for session in sessions)  # else the last update follows
                 words = sessions[place].exchanges[-1].words
                 if going_on and words and self.clock() - shown_seconds >= UPDATE_SECONDS:
-                    yield running(strings.ANSWERING, view.pace(first_token_seconds, tokens))
+                    pace = view.pace(first_token_seconds, tokens)
+                    yield show(panes.now(tuple(sessions)), strings.ANSWERING, pace)
                     shown_seconds = self.clock()
-        yield self._ended(panes.now(tuple(sessions)), box)
+        return tuple(sessions)
 
     def _ended(self, panes: Panes, box: Box | None) -> View:
         """The end of an answer. If no pane has a word of one, the question is not lost."""
@@ -222,14 +243,19 @@ class Handlers:
         if not all(exchange.ending == "failed" and not exchange.words.strip() for exchange in last):
             return self.still(panes)
         if box is None:
-            return self._noticed(panes.undone(), last[0].problem)
+            return self.noticed(panes.undone(), last[0].problem)
         sentence = strings.BACK_IN_BOX.format(problem=last[0].problem)
-        return replace(self._noticed(panes.undone(), sentence), box=panes.without_last()[1])
+        return self.noticed(_back(panes), sentence)
+
+
+def _back(panes: Panes) -> Panes:
+    """Without the last question, which is to go back into the box."""
+    return replace(panes.undone(), back=panes.without_last()[1])
 
 
 def settled(panes: Panes) -> Panes:
     """Answers wait for each other, so one that seems to run now was left behind by a breakdown."""
-    return replace(panes.now(tuple(_session_settled(session) for session in panes.sessions)), busy=False)
+    return replace(panes.now(tuple(_session_settled(session) for session in panes.sessions)), busy=False, back=None)
 
 
 def _session_settled(session: Session) -> Session:
@@ -237,7 +263,7 @@ def _session_settled(session: Session) -> Session:
     return session.ended("failed", problem=strings.CRASHED) if session.answering else session
 
 
-def _joined(taken: Box, box: Box) -> Box:
+def joined(taken: Box, box: Box) -> Box:
     """A question taken back, before what is in the box by now."""
     text = "\n".join(part for part in (taken.text, box.text) if part.strip())
     return Box(text, (*taken.attachments, *box.attachments))

@@ -14,7 +14,7 @@ import gradio as gr
 from chat_app import strings
 from chat_app.archive import pack, unpack, write
 from chat_app.conversation_report import conversation_report
-from chat_app.page import ANSWERING, QUIET, Page
+from chat_app.page import QUIET, Page, tab
 from chat_app.panes import Panes, Sessions
 from chat_app.restore import forms_of
 from chat_app.side import Side, laid_out, layout
@@ -76,6 +76,7 @@ def wire(page: Page, side: Side, parts: Keep, uploads: Path) -> Any:
     """
     infos = page.sidebar.infos
     outputs = [*laid_out(page, side), parts.said]
+    unchanged = [gr.skip()] * (len(outputs) - 1)
 
     def save(kind: str, panes: Panes) -> Iterator[tuple[Any, str]]:
         yield gr.skip(), _said(strings.SAVING)
@@ -90,25 +91,28 @@ def wire(page: Page, side: Side, parts: Keep, uploads: Path) -> Any:
         else:
             yield str(path), _said(strings.SAVED.format(name=name))
 
-    def choose(panes: Panes, file: str) -> list[Any]:
-        unchanged = [gr.skip()] * (len(outputs) - 1)
-        if panes.answering:
-            return [*unchanged, _said(strings.STILL_ANSWERING, problem=True)]
+    def choose(request: gr.Request, panes: Panes, file: str) -> list[Any]:
+        # An answer that began meanwhile would be shown in panes that are gone.
+        with page.handlers.turns.writing(tab(request)) as alone:
+            if panes.answering or not alone:
+                return [*unchanged, _said(strings.STILL_ANSWERING, problem=True)]
+            return opened(panes, file)
+
+    def opened(panes: Panes, file: str) -> list[Any]:
         try:
             sessions = unpack(Path(file), uploads)
         except ConversationError as error:
             return [*unchanged, _said(str(error), problem=True)]
         page.tray.temp_files.update(attachment.path for attachment in sessions[0].attached)  # go as uploaded files do
         forms, notes = forms_of(sessions, infos)
-        opened = strings.opened(len(sessions[0].exchanges))
-        shown = page.handlers.still(panes.then(sessions), opened)
-        return [*layout(page, shown, forms), _said(" ".join((opened, *notes)))]
+        said = strings.opened(len(sessions[0].exchanges))
+        shown = page.handlers.still(panes.then(sessions), said)
+        return [*layout(page, shown, forms), _said(" ".join((said, *notes)))]
 
     for button, kind in ((parts.save, "zip"), (parts.report, "html")):
         saved = button.click(partial(save, kind), page.panes, [parts.file, parts.said], **QUIET)
         saved.then(None, parts.file, None, js=DOWNLOAD, **QUIET)
-    # In the queue of answers: one that began meanwhile would be shown in panes that are gone.
-    return parts.choose.upload(choose, [page.panes, parts.choose], outputs, api_visibility="private", **ANSWERING)
+    return parts.choose.upload(choose, [page.panes, parts.choose], outputs, **QUIET)
 
 
 def _content(panes: Panes, made: Callable[[Sessions], bytes]) -> bytes:

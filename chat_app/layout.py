@@ -13,13 +13,14 @@ from chat_app.asking import asker
 from chat_app.dropping import Dropping
 from chat_app.form import Forms
 from chat_app.handlers import Handlers, settled
-from chat_app.page import ANSWERING, CHANGING, QUIET, Page, box_of, forms_now, tab
+from chat_app.page import CHANGING, QUIET, Page, box_of, forms_now, tab
 from chat_app.panes import MOST_PANES, Panes
 from chat_app.restore import fitting
 from chat_app.session import Attachment, Box, Session
 from chat_app.side import Side, kinds, laid_out, layout
 from chat_app.sidebar import html, sidebar, start
 from chat_app.tray import tray as empty_tray
+from chat_app.turns import MOST_WAITING, Turns
 from chat_app.uploads import only_uploads
 from chat_app.view import View
 from chat_app.zerogpu import lent
@@ -31,14 +32,23 @@ HERE = Path(__file__).parent
 EXAMPLES = HERE / "examples"
 STYLES = ("page.css", "tray.css", "clip.css", "meter.css", "keep.css", "habits.css")
 MAX_FILE_SIZE = "200mb"
+MOST_EVENTS = 1_000
+"""Presses and programs that wait in Gradio's own queue. Unless told, Gradio takes 1 where a GPU is lent by the call."""
+BESIDES = 40
+"""Threads for all that does not wait: Gradio's own number."""
 
 FONTS = ("Inter", "system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO_FONTS = ("ui-monospace", "SFMono-Regular", "Menlo", "monospace")
 
 
-def launch_options() -> dict[str, Any]:
-    """What `Blocks.launch` takes besides the port. Nothing here opens the page to the world or writes it elsewhere."""
+def launch_options(most_waiting: int = MOST_WAITING) -> dict[str, Any]:
+    """What `Blocks.launch` takes besides the port. Nothing here opens the page to the world or writes it elsewhere.
+
+    Args:
+        most_waiting: As given to `build`: each question that waits has a thread.
+    """
     return {
+        "max_threads": most_waiting + BESIDES,
         "theme": gr.themes.Soft(
             primary_hue="indigo", secondary_hue="indigo", neutral_hue="slate", font=FONTS, font_mono=MONO_FONTS
         ).set(
@@ -71,11 +81,16 @@ def launch_options() -> dict[str, Any]:
     }
 
 
-def build(*engines: Engine) -> gr.Blocks:
-    """The page for one engine or more; answers come one at a time, further questions wait in the queue."""
+def build(*engines: Engine, most_waiting: int = MOST_WAITING) -> gr.Blocks:
+    """The page for one engine or more; answers come one at a time, up to `most_waiting` questions wait."""
     infos = tuple(engine.info for engine in engines)
     dropping = Dropping(Path(get_upload_folder()), Limits().up_to(infos[0].longest_seconds))
-    handlers = Handlers(engines, lent(asker(engines)), dropping)
+    handlers = Handlers(engines, lent(asker(engines)), dropping, turns=Turns(most_waiting))
+
+    def leave(request: gr.Request) -> None:
+        """Whoever closes the page frees the model at the next token."""
+        handlers.stop(tab(request))
+
     with gr.Blocks(
         title=strings.TITLE,
         analytics_enabled=False,
@@ -141,8 +156,10 @@ def build(*engines: Engine) -> gr.Blocks:
         kept.wire(demo, page, heads, reset)
         visits.wire(demo, page)
         api.wire(handlers)
+        demo.unload(leave)
         only_uploads(demo)
     assert isinstance(demo, gr.Blocks)
+    demo.queue(max_size=MOST_EVENTS)
     return demo
 
 
@@ -229,8 +246,8 @@ def _wire(page: Page, clip: clip_panel.Panel, beside: Side, keeping: keep.Keep) 
         (matter.click, did_it_matter, [page.panes]),
         (in_orders.click, ask_in_every_order, [page.panes]),
     ):
-        asked = trigger(action, inputs, page.shown, api_visibility="private", **ANSWERING)
-        asked.then(page.ready, page.panes, page.pressed, **QUIET)
+        asked = trigger(action, inputs, page.shown, **QUIET)
+        asked.then(page.ready, boxed, page.pressed, **QUIET)
         asked.failure(broken, page.panes, page.shown, **QUIET)
     page.box.stop(stop, **QUIET)
     refresh, box_now, tray_now = clip_actions.wire(page, clip)

@@ -1,23 +1,21 @@
 """The components that actions read and write, and a `View` as values for them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
 
 from chat_app.form import Forms
-from chat_app.handlers import Handlers
+from chat_app.handlers import Handlers, joined
 from chat_app.panes import Panes
 from chat_app.probes import Probes
 from chat_app.session import Attachment, Box
 from chat_app.sidebar import Sidebar, form, html
 from chat_app.view import Card, Message, View
 
-ANSWERING: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "answer", "show_progress": "hidden"}
-"""All answers share one place in the queue ..."""
 QUIET: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
-"""... and everything else may run beside them, ..."""
+"""Everything begins at once: who has to wait for an answer waits in `Turns`, where the page can say so, ..."""
 CHANGING: dict[str, Any] = {**QUIET, "concurrency_limit": 1, "concurrency_id": "panes", "trigger_mode": "always_last"}
 """... but what changes panes at once, and no answer, comes one after the other: each reads what the one before wrote.
 A press that comes before the page is drawn waits for that; left to itself, Gradio drops it."""
@@ -66,7 +64,7 @@ class Page:
     @property
     def pressed(self) -> list[Any]:
         """The outputs for `ready`."""
-        return [self.box, *self.buttons]
+        return [self.panes, self.attachments, self.box, *self.buttons]
 
     @property
     def asked(self) -> list[Any]:
@@ -80,9 +78,7 @@ class Page:
         stops, *ready = self._may_be_pressed(shown.panes) if buttons else [{}] * (1 + len(self.buttons))
         attached: Any = gr.skip()
         if shown.box is not None:
-            attached = shown.box.attachments
-            files = [attachment.path for attachment in attached]
-            stops = {**stops, "value": {"text": shown.box.text, "files": files}}
+            attached, stops = shown.box.attachments, {**stops, "value": _content(shown.box)}
         return [
             shown.panes,
             *chats,
@@ -100,24 +96,35 @@ class Page:
         press that would begin the same event again while the page still draws its last update.
 
         Args:
-            tab: Where they are shown; until they end, `Handlers.writing` has it.
+            tab: Where they are shown; nothing is, where somebody writes there already: that press came too late.
             views: What is shown.
         """
+        # Gradio closes a generator that it, or the page, fails to draw, but only from the first value on. What holds a
+        # place in line has to be closed, or everybody would wait for it.
+        yield [gr.skip()] * len(self.shown)
         begun = False
-        self.handlers.writing.add(tab)
-        try:
-            for shown in views:
+        with self.handlers.turns.writing(tab) as alone:
+            for shown in views if alone else ():
                 begins = shown.panes.answering and not begun
                 yield self.render(shown, buttons=begins)
                 begun = begun or begins
-        finally:
-            self.handlers.writing.discard(tab)
 
-    def ready(self, request: gr.Request, panes: Panes) -> list[Any]:
-        """What may be pressed after an answer; nothing new where the next one has begun."""
-        if tab(request) in self.handlers.writing:
+    def ready(
+        self, request: gr.Request, panes: Panes, attachments: tuple[Attachment, ...], content: dict[str, Any] | None
+    ) -> list[Any]:
+        """What may be pressed after an answer, and in the box the question that was not answered.
+
+        Nothing new where the next one has begun.
+        """
+        if self.handlers.turns.written(tab(request)):
             return [gr.skip()] * len(self.pressed)
-        return [gr.update(**values) for values in self._may_be_pressed(panes)]
+        after = replace(panes, back=None)
+        box, *buttons = self._may_be_pressed(after)
+        attached: Any = gr.skip()
+        if panes.back is not None:
+            back = joined(panes.back, box_of(self.handlers, panes, attachments, content))
+            attached, box = back.attachments, {**box, "value": _content(back)}
+        return [after, attached, gr.update(**box), *(gr.update(**values) for values in buttons)]
 
     def _may_be_pressed(self, panes: Panes) -> list[dict[str, Any]]:
         """Properties of the box and each button."""
@@ -145,6 +152,11 @@ def box_of(
 def tab(request: gr.Request) -> str:
     """A name for the page that asks, the same as long as it is open."""
     return str(request.session_hash)
+
+
+def _content(box: Box) -> dict[str, Any]:
+    """A box as Gradio's component takes it."""
+    return {"text": box.text, "files": [attachment.path for attachment in box.attachments]}
 
 
 def _bubble(message: Message) -> dict[str, Any]:

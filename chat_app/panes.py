@@ -19,11 +19,13 @@ class Panes:
         before: The same before each of the last actions, the latest last. Before a conversation was opened there may
             have been more panes, or fewer.
         busy: While something is found out about answers that have ended.
+        back: A question that was not answered after all: it goes into the box, before what is there by then.
     """
 
     sessions: Sessions = (Session(),)
     before: tuple[Sessions, ...] = ()
     busy: bool = False
+    back: Box | None = None
 
     @property
     def first(self) -> Session:
@@ -32,8 +34,11 @@ class Panes:
 
     @property
     def answering(self) -> bool:
-        """True while an answer has not ended, or something is found out about one: nothing else may change them."""
-        return self.busy or any(session.answering for session in self.sessions)
+        """True while an answer has not ended, something is found out about one, or a question is on its way back.
+
+        Nothing else may change them then.
+        """
+        return self.busy or self.back is not None or any(session.answering for session in self.sessions)
 
     def now(self, sessions: Sessions) -> "Panes":
         """With other sessions, as part of the action that runs."""

@@ -1,6 +1,6 @@
 """What is found out about the last answers on demand: values in, `View`s out, as it comes in."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,6 +10,7 @@ from chat_app.asking import Ask, Probe, Problem
 from chat_app.handlers import Handlers
 from chat_app.panes import Panes
 from chat_app.session import Exchange, Ordered, Session
+from chat_app.turns import LineFullError
 from chat_app.view import View
 from core.engine import Engine
 from core.letters import renamed
@@ -63,7 +64,7 @@ class Probes:
                 last, conversation = session.exchanges[-1], _conversation(session)
                 probe = Probe(self._place(last), conversation, last.words, last.settings)
                 asked.append(Asked(place, probe, partial(_effect, len(conversation.clips))))
-        yield from self._find(tab, panes, asked, strings.MATTERING_FIRST)
+        yield from self._find(tab, panes, panes.sessions, asked, strings.MATTERING_FIRST)
 
     def can_be_ordered(self, panes: Panes) -> bool:
         """Whether there is a last answer about clips that can come in another order."""
@@ -89,7 +90,7 @@ class Probes:
                 settings = replace(last.settings, boost=boost_in_order(last.settings.boost, order))
                 ask = Ask(self._place(last), in_order(_conversation(session), order), settings)
                 asked.append(Asked(place, ask, _Hearing(order, number, len(every)).took))
-        yield from self._find(tab, panes.now(tuple(sessions)), asked, strings.ASKING_ORDERS)
+        yield from self._find(tab, panes, sessions, asked, strings.ASKING_ORDERS)
 
     def _can_matter(self, session: Session) -> bool:
         last = self._answered(session)
@@ -107,31 +108,47 @@ class Probes:
         known = last is not None and any(engine.info.name == last.model for engine in self.handlers.engines)
         return last if last is not None and last.ending != "answering" and known else None
 
-    def _find(self, tab: str, panes: Panes, asked: list[Asked], phase: str) -> Iterator[View]:
+    def _find(self, tab: str, panes: Panes, begun: Sequence[Session], asked: list[Asked], phase: str) -> Iterator[View]:
         """Asks in one call, one thing after the other. No action to undo.
 
         An error becomes a sentence in its pane; what was found before it stays.
+
+        Args:
+            tab: Where it is shown.
+            panes: As they are, and stay where nothing can be asked.
+            begun: Their sessions as they are once it is asked.
+            asked: What is asked.
+            phase: What the status line says at first.
         """
-        handlers, sessions = self.handlers, [replace(session, notice="") for session in panes.sessions]
+        handlers, sessions = self.handlers, [replace(session, notice="") for session in begun]
         if panes.answering or not asked:
             yield handlers.still(panes)
             return
+        try:
+            turn = handlers.turns.join(tab)
+        except LineFullError as error:
+            yield handlers.noticed(panes, str(error))
+            return
         show, busy = handlers.running(panes), replace(panes, busy=True)
-        handlers.stopping.discard(tab)
-        yield show(busy.now(tuple(sessions)), phase)
-        with closing(handlers.answers(tuple(one.ask for one in asked), False)) as events:
-            for number, event in events:
-                place, session = asked[number].place, sessions[asked[number].place]
-                if isinstance(event, Problem):
-                    sessions[place], reached = replace(session, notice=event.sentence), ""
-                else:
-                    exchange, reached = asked[number].took(session.exchanges[-1], event)
-                    sessions[place] = session.with_last(exchange)
-                if tab in handlers.stopping:
-                    break
-                if reached:
-                    yield show(busy.now(tuple(sessions)), reached)
-        yield handlers.still(panes.now(tuple(sessions)), strings.ENDINGS["stopped"] if tab in handlers.stopping else "")
+        with closing(turn):
+            for now in handlers.phases(turn, phase):
+                yield show(busy.now(tuple(sessions)), now)
+            if turn.stopped:
+                yield handlers.still(panes, strings.ENDINGS["stopped"])
+                return
+            with closing(handlers.answers(tuple(one.ask for one in asked), False)) as events:
+                for number, event in events:
+                    place, session = asked[number].place, sessions[asked[number].place]
+                    if isinstance(event, Problem):
+                        sessions[place], reached = replace(session, notice=event.sentence), ""
+                    else:
+                        exchange, reached = asked[number].took(session.exchanges[-1], event)
+                        sessions[place] = session.with_last(exchange)
+                    if turn.stopped:
+                        break
+                    if reached:
+                        yield show(busy.now(tuple(sessions)), reached)
+            yield handlers.still(panes.now(tuple(sessions)), strings.ENDINGS["stopped"] if turn.stopped else "")
 
     def _engine(self, exchange: Exchange) -> Engine:
         return self.handlers.engines[self._place(exchange)]

@@ -45,6 +45,10 @@ READY = "Ready."
 LISTENING = {0: "Reading the question …", 1: "Listening to one clip …"}
 LISTENING_MANY = "Listening to {clips} clips …"
 ANSWERING = "Answering …"
+WAITING = "Waiting: {questions} before yours …"
+QUESTIONS = {1: "1 question"}
+QUESTIONS_MANY = "{count} questions"
+LINE_FULL = "Too many ask at once ({questions} waiting): ask again in a minute."
 FIRST_TOKEN = "first token in {seconds:.1f} s"
 SPEED = "{rate:.0f} tokens/s"
 ENDINGS = {"length": "cut at {tokens} tokens", "stopped": "stopped", "failed": "broke off"}
@@ -356,6 +360,16 @@ DEFAULTS = "Back to the defaults"
 def listening(clips: int) -> str:
     """The status while the prompt is read."""
     return LISTENING.get(clips, LISTENING_MANY.format(clips=clips))
+
+
+def questions(count: int) -> str:
+    """So many questions."""
+    return QUESTIONS.get(count, QUESTIONS_MANY.format(count=count))
+
+
+def waiting(before: int) -> str:
+    """The status while other questions are answered first."""
+    return WAITING.format(questions=questions(before))
 
 
 def source_name(source: str) -> str:

@@ -14,7 +14,7 @@ import pytest
 from gradio_client import Client
 
 from chat_app import build, launch_options, strings
-from chat_app.layout import EXAMPLES
+from chat_app.layout import EXAMPLES, MOST_EVENTS
 from chat_app.sidebar import STRENGTHS
 from core.audio import read_clip
 from core.fake import FakeEngine
@@ -72,10 +72,17 @@ def test_the_page_reports_and_shares_nothing(demo: gr.Blocks) -> None:
     assert chat.buttons == [] and chat.sanitize_html is True
 
 
-def test_answers_share_one_place_in_the_queue(demo: gr.Blocks) -> None:
-    running = [fn for fn in demo.fns.values() if fn.concurrency_id == "answer"]
-    assert len(running) == 6, "send, retry, matter, in every order, open, and the API's ask"
-    assert {fn.concurrency_limit for fn in running} == {1}
+def test_nothing_waits_in_gradios_queue_but_programs_and_what_changes_panes_at_once(demo: gr.Blocks) -> None:
+    waiting = [fn for fn in demo.fns.values() if fn.queue and fn.concurrency_limit is not None]
+    assert {fn.concurrency_id for fn in waiting} == {"programs", "panes"}
+    assert [fn.api_name for fn in waiting if fn.concurrency_id == "programs"] == ["ask"]
+    assert {fn.concurrency_limit for fn in waiting} == {1}
+
+
+def test_where_a_gpu_is_lent_gradios_queue_takes_more_than_one_press(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gradio.utils.is_zero_gpu_space", lambda: True)
+    with loops_closed():
+        assert build(FakeEngine())._queue.max_size == MOST_EVENTS
 
 
 @pytest.mark.parametrize("attention", [True, False])

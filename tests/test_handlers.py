@@ -173,7 +173,7 @@ def test_an_error_in_the_middle_keeps_what_was_said(tmp_path: Path, box: Box) ->
 def test_an_error_before_the_first_word_gives_question_and_clips_back(tmp_path: Path, box: Box) -> None:
     engine = FakeEngine(delay_seconds=0, fail_after_tokens=0)
     end = last(handling(tmp_path, engine).send(TAB, Panes(), box, [form()]))
-    assert end.box == box
+    assert end.panes.back == box
     assert end.panes.first.exchanges == ()
     assert "as it was told to" in text_of(end)
 
@@ -181,7 +181,7 @@ def test_an_error_before_the_first_word_gives_question_and_clips_back(tmp_path: 
 def test_too_many_clips_come_back_too(handlers: Handlers, engine: FakeEngine, sound_file) -> None:
     box = filled(handlers, "Which?", *(sound_file(f"{index}.wav") for index in range(engine.info.max_clips + 1)))
     end = last(handlers.send(TAB, Panes(), box, [form()]))
-    assert end.box == box
+    assert end.panes.back == box
     assert "too many" in end.panes.first.notice
 
 
@@ -264,6 +264,7 @@ def test_an_answer_left_behind_by_a_breakdown_does_not_block_the_chat(handlers: 
     views = handlers.send(TAB, Panes(), box, [form()])
     stuck = [next(views) for _ in range(3)][-1].panes
     assert stuck.answering
+    del views  # nobody draws them any more
     end = last(handlers.send(TAB, stuck, Box("Still there?"), [form()]))
     assert [exchange.ending for exchange in end.panes.first.exchanges] == ["failed", "stop"]
 
@@ -336,7 +337,7 @@ def test_a_pane_that_fails_leaves_the_other(tmp_path: Path, sound_file) -> None:
         assert sorted(endings) == ["failed", "stop"] and endings[places.index(1)] == "failed"
         assert "told to" in exchanges(end, places.index(1))[0].problem
     both = last(handlers.send(TAB, Panes().beside(0), box, [form(engine=1)] * 2))
-    assert both.box == box and exchanges(both) == () == exchanges(both, 1)
+    assert both.panes.back == box and exchanges(both) == () == exchanges(both, 1)
 
 
 def test_stop_ends_every_pane(handlers: Handlers, box: Box) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -26,7 +28,7 @@ def file(path: str) -> dict[str, Any]:
 
 def call(address: str, name: str, data: list[Any]) -> str:
     """The events of a named endpoint, as text."""
-    event = json.loads(_post(f"{address}gradio_api/call/{name}", {"data": data}))["event_id"]
+    event = json.loads(post(f"{address}gradio_api/call/{name}", {"data": data}))["event_id"]
     with urllib.request.urlopen(f"{address}gradio_api/call/{name}/{event}") as answer:
         return str(answer.read().decode())
 
@@ -34,7 +36,7 @@ def call(address: str, name: str, data: list[Any]) -> str:
 def join(address: str, function: int, data: list[Any], session: str = "") -> list[dict[str, Any]]:
     """The messages of any listener, public or private, the last of them its end: what the page itself speaks."""
     session = session or uuid4().hex
-    _post(f"{address}gradio_api/queue/join", {"data": data, "fn_index": function, "session_hash": session})
+    post(f"{address}gradio_api/queue/join", {"data": data, "fn_index": function, "session_hash": session})
     messages = []
     with urllib.request.urlopen(f"{address}gradio_api/queue/data?session_hash={session}") as lines:
         for line in lines:
@@ -51,7 +53,16 @@ def listeners(address: str) -> list[dict[str, Any]]:
         return list(json.load(answer)["dependencies"])
 
 
-def _post(address: str, body: dict[str, Any]) -> str:
+def post(address: str, body: dict[str, Any]) -> str:
+    """Sends an object; what comes back, as text."""
     request = urllib.request.Request(address, json.dumps(body).encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request) as answer:
         return str(answer.read().decode())
+
+
+@contextmanager
+def asking(address: str, name: str, data: list[Any]) -> Iterator[None]:
+    """Has a named endpoint's events until the context is left; then it hangs up."""
+    event = json.loads(post(f"{address}gradio_api/call/{name}", {"data": data}))["event_id"]
+    with urllib.request.urlopen(f"{address}gradio_api/call/{name}/{event}"):
+        yield
