@@ -21,7 +21,7 @@ from chat_app.sidebar import full_name
 from chat_app.uploads import refused
 from core.engine import EngineInfo
 from core.errors import ConversationError, LalmError
-from core.types import Effect, Settings, letter
+from core.types import Done, Effect, Settings, Token, letter
 
 CLIPS = 8
 """Most clips of one question."""
@@ -85,8 +85,8 @@ def wire(handlers: Handlers) -> None:
             for _, event in events:
                 if isinstance(event, Problem):
                     raise refused(event.sentence)
-                assert not isinstance(event, Effect)
-                session = session.took(event)
+                if isinstance(event, Token | Done):
+                    session = session.took(event)
                 if session.answering and handlers.clock() - shown_seconds >= UPDATE_SECONDS:
                     yield session.exchanges[-1].words, None
                     shown_seconds = handlers.clock()

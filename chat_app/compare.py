@@ -22,7 +22,7 @@ from core.audio import Limits, read_clip
 from core.engine import Engine
 from core.errors import AudioError, LalmError, SettingsError, SheetError
 from core.texts import one_line
-from core.types import Clip, Settings, letter
+from core.types import Clip, Settings, Waiting, letter
 
 TABLE, REPORT = "answers.csv", "report.html"
 COLUMNS = (
@@ -148,7 +148,8 @@ def _asked(
         return session.ended("failed", problem=problem).exchanges[-1]
     try:
         for event in engine.stream(session.conversation, settings):
-            session = session.took(event)
+            if not isinstance(event, Waiting):
+                session = session.took(event)
     except LalmError as error:
         session = session.ended("failed", problem=str(error))
     assert not session.answering, "an answer ends with Done"

@@ -15,7 +15,7 @@ from chat_app.tray import Tray, tray
 from chat_app.view import Message, View
 from core.engine import Engine
 from core.errors import LalmError
-from core.types import Effect, Settings, Token
+from core.types import Done, Settings, Token
 
 UPDATE_SECONDS = 0.15
 """Between two updates of a running answer: about six a second; more would only keep the browser busy."""
@@ -201,7 +201,7 @@ class Handlers:
             for place, event in events:
                 if isinstance(event, Problem):
                     sessions[place] = sessions[place].ended("failed", problem=event.sentence)
-                elif not isinstance(event, Effect):
+                elif isinstance(event, Token | Done):
                     sessions[place] = sessions[place].took(event)
                 if isinstance(event, Token):
                     tokens += 1
