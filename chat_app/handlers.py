@@ -15,7 +15,7 @@ from chat_app.tray import Tray, tray
 from chat_app.view import Message, View
 from core.engine import Engine
 from core.errors import LalmError
-from core.types import Done, Settings, Token
+from core.types import Done, Settings, Token, Waiting
 
 UPDATE_SECONDS = 0.15
 """Between two updates of a running answer: about six a second; more would only keep the browser busy."""
@@ -196,7 +196,7 @@ class Handlers:
         self.stopping.discard(tab)
         yield replace(running(strings.listening(len(panes.first.attached))), box=box)
         begun_seconds, shown_seconds = self.clock(), float("-inf")
-        first_token_seconds, tokens = 0.0, 0
+        first_token_seconds, tokens, news = 0.0, 0, False
         with closing(self.answers(asks, together)) as events:
             for place, event in events:
                 if isinstance(event, Problem):
@@ -210,10 +210,11 @@ class Handlers:
                     sessions = [session.ended("stopped") if session.answering else session for session in sessions]
                     break
                 going_on = any(session.answering for session in sessions)  # else the last update follows
-                words = sessions[place].exchanges[-1].words
-                if going_on and words and self.clock() - shown_seconds >= UPDATE_SECONDS:
+                words = any(session.exchanges[-1].words for session in sessions)
+                news = news or not isinstance(event, Waiting)
+                if going_on and words and news and self.clock() - shown_seconds >= UPDATE_SECONDS:
                     yield running(strings.ANSWERING, view.pace(first_token_seconds, tokens))
-                    shown_seconds = self.clock()
+                    shown_seconds, news = self.clock(), False
         yield self._ended(panes.now(tuple(sessions)), box)
 
     def _ended(self, panes: Panes, box: Box | None) -> View:

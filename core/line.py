@@ -10,8 +10,8 @@ from typing import Any
 from core.errors import LalmError
 from core.types import Waiting
 
-BEAT_SECONDS = 0.25
-"""Longest wait for what comes next, before whoever waits may do something else."""
+BEAT_SECONDS = 0.05
+"""Longest wait for what comes next, before whoever waits may do something else: go on with another pane, or stop."""
 
 
 class Line:

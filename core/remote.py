@@ -105,6 +105,7 @@ class Remote:
             ):
                 if response.status_code != 200:
                     raise self._refused(response)
+                response.encoding = "utf-8"  # such a stream has no other, whatever its header says
                 for event in httpx2.EventSource(response):
                     left -= len(event.data)
                     if left < 0:
@@ -158,7 +159,7 @@ class Remote:
     def _refused(self, response: httpx2.Response) -> LalmError:
         if sentence := _turned_away(self.where, response):
             return EngineError(sentence)
-        status, words = response.status_code, chat_api.complaint(_read(response))
+        status, words = response.status_code, chat_api.complaint(_read(response, time.perf_counter()))
         if status in (400, 413, 422):
             return ConversationError(
                 f"{self.where} refuses this conversation ({words}): use fewer or shorter clips, or start the server "
@@ -236,12 +237,12 @@ def _client(stall_seconds: float) -> httpx2.Client:
 
 
 def _listed(base: str) -> tuple[chat_api.Card, ...]:
-    where = _where(base)
+    where, began = _where(base), time.perf_counter()
     try:
         with _client(CONNECT_SECONDS) as client, client.stream("GET", f"{base}/models") as response:
             if sentence := _turned_away(where, response):
                 raise LoadError(sentence)
-            return chat_api.cards(_read(response) if response.status_code == 200 else b"")
+            return chat_api.cards(_read(response, began) if response.status_code == 200 else b"")
     except httpx2.HTTPError as error:
         raise LoadError(_lost(where, error, CONNECT_SECONDS)) from error
     except ValueError as error:
@@ -264,12 +265,12 @@ def _chosen(cards: tuple[chat_api.Card, ...], wanted: str, base: str) -> chat_ap
     raise LoadError(f"{_where(base)} lists {lacks}{names}{more}: choose one by --model {base}#NAME.")
 
 
-def _read(response: httpx2.Response) -> bytes:
-    """The body, no more than `MOST_BYTES` of it."""
+def _read(response: httpx2.Response, began: float) -> bytes:
+    """The body, no more than `MOST_BYTES` of it, and no more than comes soon after it began, however it drips."""
     body = b""
     for piece in response.iter_bytes():
         body += piece
-        if len(body) > MOST_BYTES:
+        if len(body) > MOST_BYTES or time.perf_counter() - began > 2 * CONNECT_SECONDS:
             break
     return body[:MOST_BYTES]
 
