@@ -20,7 +20,7 @@ from chat_app.session import Attachment, Box, Session
 from chat_app.side import Side, kinds, laid_out, layout
 from chat_app.sidebar import html, sidebar, start
 from chat_app.tray import tray as empty_tray
-from chat_app.uploads import only_uploads
+from chat_app.uploads import no_room, only_uploads
 from chat_app.view import View
 from chat_app.zerogpu import lent
 from core.audio import Limits
@@ -62,6 +62,7 @@ def launch_options() -> dict[str, Any]:
         "head": f"<style>{(HERE / 'media.css').read_text('utf-8')}</style>",
         "allowed_paths": [str(EXAMPLES)],
         "max_file_size": MAX_FILE_SIZE,
+        "app_kwargs": {"exception_handlers": {OSError: no_room}},
         "footer_links": [],
         "run_history": False,
         "share": False,

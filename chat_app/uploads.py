@@ -1,14 +1,19 @@
 """A page takes only what was uploaded to it. Gradio's own would fetch any address for whoever reaches it."""
 
+import errno
 from pathlib import Path
 from urllib.parse import unquote
 
 import gradio as gr
+from fastapi import Request
+from fastapi.responses import PlainTextResponse
 from gradio.components import Component
 from gradio_client.utils import is_http_url_like
 
 from chat_app import strings
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a disk that takes no more."""
 UPLOADED = "/gradio_api/file="
 """In the address of an uploaded file, before its path. MCP clients name a file by that address."""
 
@@ -38,3 +43,10 @@ def _only_uploads(component: Component) -> None:
 def refused(sentence: str) -> gr.Error:
     """The error a client sees: the sentence alone."""
     return gr.Error(sentence, print_exception=False)
+
+
+async def no_room(_: Request, error: Exception) -> PlainTextResponse:
+    """What the page shows where an upload finds the disk full; Gradio's own answer has no words."""
+    if isinstance(error, OSError) and error.errno in FULL:
+        return PlainTextResponse(strings.NO_ROOM, 507)
+    raise error
