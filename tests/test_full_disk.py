@@ -200,7 +200,7 @@ def test_a_checkpoint_that_is_no_use_is_one_sentence(tmp_path: Path) -> None:
 def adapter(folder: Path, seed: int) -> None:
     torch.manual_seed(seed)
     config = LoraConfig(r=4, target_modules=["q_proj"], init_lora_weights=False)
-    model = get_peft_model(tiny.embedded().model, config)
+    model = get_peft_model(tiny.qwen2_audio().model, config)
     assert isinstance(model, PeftModel)
     save_lora(model, folder, "tiny", {"comparer.safetensors": bytes([seed]) * 30_000})
 
