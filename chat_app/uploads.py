@@ -1,13 +1,16 @@
 """A page takes only what was uploaded to it. Gradio's own would fetch any address for whoever reaches it."""
 
 import errno
+from contextlib import suppress
 from pathlib import Path
+from traceback import walk_tb
 from urllib.parse import unquote
 
 import gradio as gr
 from fastapi import Request
 from fastapi.responses import PlainTextResponse
 from gradio.components import Component
+from gradio.route_utils import GradioMultiPartParser
 from gradio_client.utils import is_http_url_like
 
 from chat_app import strings
@@ -46,7 +49,13 @@ def refused(sentence: str) -> gr.Error:
 
 
 async def no_room(_: Request, error: Exception) -> PlainTextResponse:
-    """What the page shows where an upload finds the disk full; Gradio's own answer has no words."""
-    if isinstance(error, OSError) and error.errno in FULL:
-        return PlainTextResponse(strings.NO_ROOM, 507)
-    raise error
+    """What the page shows where an upload finds the disk full; Gradio's answer has no words, and leaves the half file."""
+    if not isinstance(error, OSError) or error.errno not in FULL:
+        raise error
+    for frame, _line in walk_tb(error.__traceback__):
+        parser = frame.f_locals.get("self")
+        for file in parser._files_to_close_on_error if isinstance(parser, GradioMultiPartParser) else ():
+            with suppress(OSError):  # closing writes what is left
+                file.close()
+            Path(file.name).unlink(missing_ok=True)
+    return PlainTextResponse(strings.NO_ROOM, 507)

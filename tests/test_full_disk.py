@@ -30,7 +30,7 @@ from tests.faults import Failed, killed_at, small_files, told_by
 from tests.pages import form, handling
 from tests.serving import served
 
-STRIDE = 1 if os.environ.get("EARSHOT_SLOW") else 3
+STRIDE = 1 if os.environ.get("EARSHOT_SLOW") else 5
 """Of the points at which a process is killed."""
 BEFORE, AFTER = b"before" * 9_000, b"after" * 9_000
 
