@@ -22,7 +22,7 @@ from chat_app.turns import LineFullError, Turn
 from chat_app.uploads import refused
 from core.engine import EngineInfo
 from core.errors import ConversationError, LalmError
-from core.types import Effect, Event, Settings, letter
+from core.types import Done, Effect, Event, Settings, Token, Waiting, letter
 
 PROGRAMS: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "programs", "show_progress": "hidden"}
 """Programs wait for each other in Gradio's queue; the first of them takes one place in line with the tabs."""
@@ -92,15 +92,15 @@ def wire(handlers: Handlers) -> None:
                 yield "", None
             with closing(_events(handlers, Ask(place, asked, chosen))) as events:
                 for event in events:
-                    assert not isinstance(event, Effect)
-                    session = session.took(event)
+                    if isinstance(event, Token | Done):
+                        session = session.took(event)
                     yield session.exchanges[-1].words, None
             answered = session.exchanges[-1]
             if effect:
                 with closing(_events(handlers, Probe(place, asked, answered.words, chosen))) as events:
                     for event in events:
-                        assert isinstance(event, Effect)
-                        found = event
+                        if isinstance(event, Effect):
+                            found = event
                         yield answered.words, None
         yield answered.words.strip(), readings(answered, infos[place], found, bool(tokens))
 
@@ -180,7 +180,7 @@ def _turn(handlers: Handlers) -> Turn:
         raise refused(str(error)) from None
 
 
-def _events(handlers: Handlers, ask: Ask | Probe) -> Generator[Event | Effect, None, None]:
+def _events(handlers: Handlers, ask: Ask | Probe) -> Generator[Event | Effect | Waiting, None, None]:
     """What comes back; what breaks off is the error a client sees."""
     with closing(handlers.answers((ask,), False)) as events:
         for _, event in events:

@@ -4,7 +4,6 @@
 `report.html` all of it to look at. A zip that comes back is hostile: what is wrong with it is a `ConversationError`.
 """
 
-import os
 import re
 import zipfile
 from collections.abc import Callable, Sequence
@@ -12,7 +11,6 @@ from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 import soundfile
@@ -27,6 +25,7 @@ from chat_app.trace_file import read_trace, trace_bytes
 from core.audio import Limits, clean_label
 from core.engine import EngineInfo
 from core.errors import ConversationError
+from core.files import write_whole
 from core.serial import checked, dumps, loads, plain, refuse, typed
 from core.types import SAMPLING_RATE_HZ, Clip, letter
 
@@ -134,19 +133,13 @@ def wav(clip: Clip) -> bytes:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Writes beside, then renames: what is there is never half a file.
+    """Puts a file in place at once: what is there is never half a file.
 
     Raises:
         ConversationError: There is no room, or no permission.
     """
-    beside = path.with_name(f".{token_hex(8)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            beside.write_bytes(content)
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_whole(path, content)
     except OSError as error:
         raise ConversationError(strings.CANNOT_WRITE.format(reason=error.strerror)) from None
 

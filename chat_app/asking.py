@@ -9,7 +9,7 @@ from typing import cast
 from chat_app import strings
 from core.engine import Engine
 from core.errors import LalmError
-from core.types import Conversation, Effect, Event, Settings
+from core.types import Conversation, Effect, Event, Settings, Waiting
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,11 @@ class Problem:
 
 
 Asks = tuple[Ask | Probe, ...]
-Came = tuple[int, Event | Effect | Problem]
+Came = tuple[int, Event | Effect | Waiting | Problem]
 Answers = Callable[[Asks, bool], Generator[Came, None, None]]
 """Takes what is asked, and whether together; yields the place of an ask and what came back. An `Ask` ends with `Done`,
-a `Probe` with an `Effect` that has every clip, and what breaks off with a `Problem`. Closing it ends all of them."""
+a `Probe` with an `Effect` that has every clip, and what breaks off with a `Problem`. `Waiting` tells nothing, but that
+it can be closed. Closing it ends all of them."""
 
 
 def asker(engines: Sequence[Engine]) -> Answers:
@@ -74,16 +75,16 @@ def asker(engines: Sequence[Engine]) -> Answers:
     return answers
 
 
-def _events(engines: Sequence[Engine], ask: Ask | Probe) -> Generator[Event | Effect | Problem, None, None]:
+def _events(engines: Sequence[Engine], ask: Ask | Probe) -> Generator[Event | Effect | Waiting | Problem, None, None]:
     """What comes back of one ask, an error among it as a value."""
     engine = engines[ask.engine]
-    came: Iterator[Event | Effect]
+    came: Iterator[Event | Effect | Waiting]
     if isinstance(ask, Ask):
         came = engine.stream(ask.conversation, ask.settings)
     else:
         came = engine.matter(ask.conversation, ask.answer, ask.settings)
     # Every engine's methods are generator functions: closing them ends the answer, whatever ends this one.
-    with closing(cast(Generator[Event | Effect, None, None], came)) as events:
+    with closing(cast(Generator[Event | Effect | Waiting, None, None], came)) as events:
         try:
             yield from events
         except LalmError as error:

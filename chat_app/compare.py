@@ -6,23 +6,23 @@ Which is `app.py --sheet SHEET.toml`: that file alone knows how a model is loade
 """
 
 import argparse
-import csv
 import runpy
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TextIO
 
 from chat_app import strings, view
 from chat_app.report import Section, report
 from chat_app.session import Attachment, Exchange, Session
 from chat_app.sheet import Group, Sheet, read_sheet
+from chat_app.table import Cell, Table
 from core.audio import Limits, read_clip
 from core.engine import Engine
-from core.errors import AudioError, LalmError, SettingsError, SheetError
+from core.errors import AudioError, LalmError, SettingsError, SheetError, WriteError
+from core.files import save_whole
 from core.texts import one_line
-from core.types import Clip, Settings, letter
+from core.types import Clip, Settings, Waiting, letter
 
 TABLE, REPORT = "answers.csv", "report.html"
 COLUMNS = (
@@ -31,8 +31,6 @@ COLUMNS = (
 )
 LINE_LENGTH, QUESTION_LENGTH = 600, 60
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
-
-Cell = str | float
 
 
 def run(path: Path, out: Path | None, load: Callable[[Sheet], Engine]) -> int:
@@ -44,7 +42,7 @@ def run(path: Path, out: Path | None, load: Callable[[Sheet], Engine]) -> int:
         load: Gives the engine for a sheet.
 
     Returns:
-        The program's exit status: 0, 2 where the sheet or its model is no use, 130 when it was interrupted.
+        The program's exit status: 0, 2 where sheet or model are no use or the disk is full, 130 when interrupted.
     """
     folder = out or path.with_name(f"{path.stem}-answers")
     try:
@@ -57,16 +55,30 @@ def run(path: Path, out: Path | None, load: Callable[[Sheet], Engine]) -> int:
         print(error, file=sys.stderr)
         return 2
     sections: list[Section] = []
+    status = 0
     try:
         with table:
             _ask_all(sheet, engine, settings, table, sections)
     except KeyboardInterrupt:
         print(strings.INTERRUPTED, file=sys.stderr)
-        return 130
+        status = 130
+    except WriteError as error:
+        print(error, file=sys.stderr)
+        status = 2
     finally:
-        who = view.who_answers(engine.info)
-        (folder / REPORT).write_text(report(one_line(path.stem, LINE_LENGTH), who, sections), "utf-8")
+        html = report(one_line(path.stem, LINE_LENGTH), view.who_answers(engine.info), sections)
+        status = max(status, _reported(folder, html))
         print(folder / TABLE, folder / REPORT, sep="\n")
+    return status
+
+
+def _reported(folder: Path, html: str) -> int:
+    """Writes the report; gives the exit status."""
+    try:
+        save_whole(folder / REPORT, html)
+    except WriteError as error:
+        print(error, file=sys.stderr)
+        return 2
     return 0
 
 
@@ -79,10 +91,9 @@ def _make(folder: Path) -> None:
         raise SheetError(f"{folder} cannot be made ({error.strerror}): name another folder with --out.") from None
 
 
-def _table(folder: Path) -> TextIO:
-    """The table, empty; with the mark by which spreadsheets know UTF-8."""
+def _table(folder: Path) -> Table:
     try:
-        return (folder / TABLE).open("x", newline="", encoding="utf-8-sig")
+        return Table(folder / TABLE)
     except OSError as error:
         raise SheetError(f"Nothing can be written to {folder} ({error.strerror}): name another with --out.") from None
 
@@ -99,13 +110,11 @@ def _settings(sheet: Sheet, engine: Engine) -> list[tuple[str, Settings]]:
 
 
 def _ask_all(
-    sheet: Sheet, engine: Engine, settings: Sequence[tuple[str, Settings]], table: TextIO, sections: list[Section]
+    sheet: Sheet, engine: Engine, settings: Sequence[tuple[str, Settings]], table: Table, sections: list[Section]
 ) -> None:
     """Asks group by group; each answer is in `table` and `sections` as soon as there is one."""
     letters = [letter(index) for index in range(max(len(group.files) for group in sheet.groups))]
-    writer = csv.writer(table, quoting=csv.QUOTE_NONNUMERIC)
-    writer.writerow([*COLUMNS, *(f"{name}_{what}" for name in letters for what in ("share", "lift"))])
-    table.flush()
+    table.row([*COLUMNS, *(f"{name}_{what}" for name in letters for what in ("share", "lift"))])
     total, done = len(sheet.groups) * len(sheet.questions) * len(settings), 0
     for group in sheet.groups:
         clips, problem = _clips(group, engine)
@@ -115,8 +124,7 @@ def _ask_all(
         for question in sheet.questions:
             for name, chosen in settings:
                 exchange = _asked(engine, group, clips, problem, question, chosen)
-                writer.writerow(list(map(_harmless, _row(group, name, exchange, clips, letters))))
-                table.flush()
+                table.row(list(map(_harmless, _row(group, name, exchange, clips, letters))))
                 sections[-1] = replace(sections[-1], answers=(*sections[-1].answers, (name, exchange)))
                 done += 1
                 asked = one_line(question, QUESTION_LENGTH)
@@ -148,7 +156,8 @@ def _asked(
         return session.ended("failed", problem=problem).exchanges[-1]
     try:
         for event in engine.stream(session.conversation, settings):
-            session = session.took(event)
+            if not isinstance(event, Waiting):
+                session = session.took(event)
     except LalmError as error:
         session = session.ended("failed", problem=str(error))
     assert not session.answering, "an answer ends with Done"

@@ -16,7 +16,7 @@ from chat_app.turns import LineFullError, Turn, Turns
 from chat_app.view import Message, View
 from core.engine import Engine
 from core.errors import LalmError
-from core.types import Effect, Settings, Token
+from core.types import Done, Settings, Token, Waiting
 
 UPDATE_SECONDS = 0.15
 """Between two updates of a running answer: about six a second; more would only keep the browser busy."""
@@ -216,12 +216,12 @@ class Handlers:
         """Shows the answers as they come; returns the sessions with all of them, or what there was at Stop."""
         sessions = list(panes.sessions)
         begun_seconds, shown_seconds = self.clock(), float("-inf")
-        first_token_seconds, tokens = 0.0, 0
+        first_token_seconds, tokens, news = 0.0, 0, False
         with closing(answers) as events:
             for place, event in events:
                 if isinstance(event, Problem):
                     sessions[place] = sessions[place].ended("failed", problem=event.sentence)
-                elif not isinstance(event, Effect):
+                elif isinstance(event, Token | Done):
                     sessions[place] = sessions[place].took(event)
                 if isinstance(event, Token):
                     tokens += 1
@@ -230,11 +230,12 @@ class Handlers:
                     sessions = [session.ended("stopped") if session.answering else session for session in sessions]
                     break
                 going_on = any(session.answering for session in sessions)  # else the last update follows
-                words = sessions[place].exchanges[-1].words
-                if going_on and words and self.clock() - shown_seconds >= UPDATE_SECONDS:
+                words = any(session.exchanges[-1].words for session in sessions)
+                news = news or not isinstance(event, Waiting)
+                if going_on and words and news and self.clock() - shown_seconds >= UPDATE_SECONDS:
                     pace = view.pace(first_token_seconds, tokens)
                     yield show(panes.now(tuple(sessions)), strings.ANSWERING, pace)
-                    shown_seconds = self.clock()
+                    shown_seconds, news = self.clock(), False
         return tuple(sessions)
 
     def _ended(self, panes: Panes, box: Box | None) -> View:

@@ -21,7 +21,7 @@ from chat_app.side import Side, kinds, laid_out, layout
 from chat_app.sidebar import html, sidebar, start
 from chat_app.tray import tray as empty_tray
 from chat_app.turns import MOST_WAITING, Turns
-from chat_app.uploads import only_uploads
+from chat_app.uploads import no_room, only_uploads
 from chat_app.view import View
 from chat_app.zerogpu import lent
 from core.audio import Limits
@@ -70,6 +70,7 @@ def launch_options(most_waiting: int = MOST_WAITING) -> dict[str, Any]:
         "head": f"<style>{(HERE / 'media.css').read_text('utf-8')}</style>",
         "allowed_paths": [str(EXAMPLES)],
         "max_file_size": MAX_FILE_SIZE,
+        "app_kwargs": {"exception_handlers": {OSError: no_room}},
         "footer_links": [],
         "run_history": False,
         "share": False,

@@ -15,7 +15,7 @@ from chat_app.view import View
 from core.engine import Engine
 from core.letters import renamed
 from core.orders import Order, boost_in_order, in_order, orders
-from core.types import Conversation, Done, Effect, Event, Token, letter
+from core.types import Conversation, Done, Effect, Event, Token, Waiting, letter
 from core.verdict import verdict
 
 Took = Callable[[Exchange, Event | Effect], tuple[Exchange, str]]
@@ -141,6 +141,8 @@ class Probes:
                     place, session = asked[number].place, sessions[asked[number].place]
                     if isinstance(event, Problem):
                         sessions[place], reached = replace(session, notice=event.sentence), ""
+                    elif isinstance(event, Waiting):
+                        reached = ""
                     else:
                         exchange, reached = asked[number].took(session.exchanges[-1], event)
                         sessions[place] = session.with_last(exchange)

@@ -392,6 +392,7 @@ STILL_ANSWERING = "An answer is running: stop it, or wait until it has ended."
 SAVING = "Saving …"
 SAVED = "Saved as {name}."
 CANNOT_SAVE = "This conversation cannot be saved ({reason}): start a new one for what comes next."
+NO_ROOM = "The disk of the machine that Earshot runs on is full: make room there, then add the files again."
 CANNOT_WRITE = "The file cannot be written ({reason}): make room on the disk, then try again."
 OPENED = {1: "Opened: one question. “Undo” brings back what was there."}
 OPENED_MANY = "Opened: {questions} questions. “Undo” brings back what was there."

@@ -1,17 +1,25 @@
 """A page takes only what was uploaded to it. Gradio's own would fetch any address for whoever reaches it."""
 
+import errno
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 from urllib.parse import unquote
 
 import gradio as gr
+from fastapi import Request
+from fastapi.responses import PlainTextResponse
 from gradio.components import Component
 from gradio.exceptions import InvalidPathError
+from gradio.route_utils import GradioMultiPartParser
 from gradio_client.utils import is_http_url_like
 
 from chat_app import strings
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a disk that takes no more."""
 UPLOADED = "/gradio_api/file="
 """In the address of an uploaded file, before its path. MCP clients name a file by that address."""
 BROKEN = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, OSError, RecursionError)
@@ -60,3 +68,16 @@ def _only_uploads(component: Component) -> None:
 def refused(sentence: str) -> gr.Error:
     """The error a client sees: the sentence alone."""
     return gr.Error(sentence, print_exception=False)
+
+
+async def no_room(_: Request, error: Exception) -> PlainTextResponse:
+    """What the page shows where an upload finds the disk full; Gradio's own has no words, and leaves the half file."""
+    if not isinstance(error, OSError) or error.errno not in FULL:
+        raise error
+    for frame, _line in walk_tb(error.__traceback__):
+        parser = frame.f_locals.get("self")
+        for file in parser._files_to_close_on_error if isinstance(parser, GradioMultiPartParser) else ():
+            with suppress(OSError):  # closing writes what is left
+                file.close()
+            Path(file.name).unlink(missing_ok=True)
+    return PlainTextResponse(strings.NO_ROOM, 507)

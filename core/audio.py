@@ -8,6 +8,7 @@ samples, while they are decoded. Knows no model and no screen.
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +19,7 @@ import soxr
 from numpy.typing import NDArray
 
 from core.errors import AudioError
+from core.files import write_whole
 from core.texts import one_line
 from core.types import SAMPLING_RATE_HZ, Clip
 
@@ -151,9 +153,11 @@ def write_wav(clip: Clip, path: Path) -> None:
     Raises:
         AudioError: The file cannot be written.
     """
+    file = BytesIO()
+    soundfile.write(file, clip.samples, SAMPLING_RATE_HZ, subtype="PCM_16", format="WAV")
     try:
-        soundfile.write(path, clip.samples, SAMPLING_RATE_HZ, subtype="PCM_16", format="WAV")
-    except soundfile.LibsndfileError:
+        write_whole(path, file.getvalue())
+    except OSError:
         advice = "make room on the disk, or drop the clip again."
         raise AudioError(clip.label, f"a file of this part cannot be written: {advice}") from None
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from core.errors import ConversationError
-from core.types import Conversation, Effect, Event, Settings
+from core.types import Conversation, Effect, Event, Settings, Waiting
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Engine(Protocol):
 
     info: EngineInfo
 
-    def stream(self, conversation: Conversation, settings: Settings) -> Iterator[Event]:
-        """Yields `Token` ... then one `Done`.
+    def stream(self, conversation: Conversation, settings: Settings) -> Iterator[Event | Waiting]:
+        """Yields `Token` ... then one `Done`; and `Waiting` in between, where an engine waits for others.
 
         Raises:
             LalmError: With a sentence for the person; the engine stays usable.

@@ -6,6 +6,7 @@ LalmError
 ├── SettingsError     a setting outside its range
 ├── SheetError        a sheet of questions that cannot be run
 ├── LoadError         a model, its parts or an adapter that cannot be had
+├── WriteError        a file that cannot be written
 └── EngineError       the model failed in the middle of an answer
 
 Mistakes of our own are not here: they assert.
@@ -48,6 +49,10 @@ class SheetError(LalmError):
 
 class LoadError(LalmError):
     """A model, one of its parts or an adapter that cannot be had."""
+
+
+class WriteError(LalmError):
+    """A file that cannot be written; what was there is as it was."""
 
 
 def not_found(model: str, error: BaseException) -> LoadError:

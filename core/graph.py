@@ -190,16 +190,28 @@ class GraphDecoder:
         keys = memory.tokens + rows.shape[1]
         assert observation.prompt_tokens <= keys <= observation.max_keys, f"{keys} keys do not fit the observation"
         with self._lock:
-            room = room_for(observation.max_keys)
-            self._enter(memory, room)
-            if rows.shape[1] > 1 or not self.stage.layers:
-                self.stage.show(memory.tokens)
-                logits, look = self.eager.read(rows, self.stage.cache, adapter, observation)
-                memory.tokens = keys
-                return logits, look
-            found = self._decoded(rows, memory, adapter, observation, room)
+            try:
+                found = self._read(rows, memory, adapter, observation, room_for(observation.max_keys))
+            except Exception:
+                self._clear(memory)
+                raise
             memory.tokens = keys
             return found
+
+    def _read(
+        self, rows: Tensor, memory: GraphMemory, adapter: str | None, observation: Observation, room: int
+    ) -> tuple[Tensor, AttentionReading | Look | None]:
+        self._enter(memory, room)
+        if rows.shape[1] > 1 or not self.stage.layers:
+            self.stage.show(memory.tokens)
+            return self.eager.read(rows, self.stage.cache, adapter, observation)
+        return self._decoded(rows, memory, adapter, observation, room)
+
+    def _clear(self, memory: GraphMemory) -> None:
+        """Gives the stage up that an error left with some layers read and others not, and its memory with it."""
+        if self._on_stage() in (None, memory):  # another one, if it is still there, is whole
+            self.steps, self.stage, self.pool = {}, Stage(0), None
+            self._on_stage = lambda: None
 
     def _enter(self, memory: GraphMemory, slots: int) -> None:
         """Brings a memory to the stage, and away from there which one was on it; enlarges the stage where it must."""

@@ -18,6 +18,7 @@ from core.measure import in_words, measure
 from core.observation import Observation
 from core.prompt import Prompt, build
 from core.reuse import Shelf
+from core.room import give_back, out_of_memory
 from core.types import Clip, Conversation, Done, Effect, Event, Settings, Stats, Token
 
 HEARD_BYTES = 256 * 2**20
@@ -77,8 +78,12 @@ class Lalm:
             raise SettingsError(f"There is no adapter called {settings.adapter!r}: choose another in the settings.")
         try:
             yield
-        except (torch.OutOfMemoryError, MemoryError) as error:
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
             self.shelf.clear()
+            self.heard.clear()
+            give_back(error)
             raise EngineError(
                 "The model ran out of memory: remove a clip, shorten the clips or start a new conversation."
             ) from error

@@ -1,9 +1,11 @@
 """From a name to an engine."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from transformers import BitsAndBytesConfig
 
 from core import remote
@@ -11,7 +13,7 @@ from core.adapter import OWN, Adapters, own_adapter
 from core.decoder import Decoder
 from core.embedded.assembly import WEIGHTS
 from core.engine import Engine, EngineInfo
-from core.errors import LoadError, first_line
+from core.errors import LalmError, LoadError, first_line
 from core.fake import FakeEngine
 from core.families import Loaded
 from core.footprint import UNQUANTISED, bytes_to_fetch
@@ -19,6 +21,7 @@ from core.graph import GraphDecoder
 from core.lalm import Lalm
 from core.placement import Placement, place
 from core.proof import prove, prove_alike
+from core.room import give_back, out_of_memory
 from core.types import Settings
 
 Progress = Callable[[str], None]
@@ -100,13 +103,29 @@ def open_model(placement: Placement, progress: Progress = print) -> Loaded:
     """
     model, family = placement.model, placement.family
     if model == "embedded":
-        return family.load(model, progress=progress)
+        with _sentences(model):
+            return family.load(model, progress=progress)
     if missing := bytes_to_fetch(model):
         progress(f"{missing / 1e9:.1f} GB of {model} come from the hub, once, and stay in its cache.")
     progress(f"Loading {model} in {placement.precision} ({placement.reason}) ...")
-    try:
+    with _sentences(model):
         return family.load(model, **_options(placement))
-    except (OSError, ValueError, ImportError, RuntimeError) as error:
+
+
+@contextmanager
+def _sentences(model: str) -> Iterator[None]:
+    """What libraries say where a model cannot be loaded, as one sentence with the way out."""
+    try:
+        yield
+    except LalmError:
+        raise
+    except (OSError, ValueError, ImportError, RuntimeError, KeyError, MemoryError, SafetensorError) as error:
+        if out_of_memory(error):
+            give_back(error)
+            raise LoadError(
+                f"{model} does not fit into the memory that is free now: end other programs, or take a smaller model "
+                f"or precision (--list-models)."
+            ) from error
         raise LoadError(f"{model} could not be loaded ({first_line(error)}): check its name and files.") from error
 
 

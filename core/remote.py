@@ -6,7 +6,8 @@ is no attention to read or to boost. docs/remote.md says what is sent, and how t
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any
 
 import httpx2
 
@@ -14,8 +15,9 @@ from core import chat_api
 from core.audio import Limits
 from core.engine import EngineInfo, check
 from core.errors import ConversationError, EngineError, LalmError, LoadError, SettingsError
+from core.line import Line, listening
 from core.texts import one_line
-from core.types import Conversation, Done, Effect, Event, Settings, Stats, Token
+from core.types import Conversation, Done, Effect, Event, Settings, Stats, Token, Waiting
 
 SCHEMES = ("http://", "https://")
 """How a server's address begins; other models have a name or a folder."""
@@ -26,12 +28,16 @@ KEY = "EARSHOT_API_KEY"
 CONNECT_SECONDS = 10.0
 STALL_SECONDS = 120.0
 """A server that sends no byte for so long is given up."""
+ANSWER_SECONDS = 3600.0
+"""An answer that has not ended then is given up, however it drips."""
 
 BROKEN_OFF = ("abort", "error")
 """Reasons of vLLM and SGLang for an answer that is no whole one."""
 
 MOST_BYTES = 1_000_000
 """Read of a list of models, or of an error."""
+TOKEN_BYTES = 4096
+"""Read for each token of an answer, beside `MOST_BYTES`: servers send some hundred."""
 NAME_LENGTH = 100
 """Characters of a model's name or an address in one of our sentences."""
 MOST_NAMES = 20
@@ -50,13 +56,13 @@ class Remote:
         self.base, self.model, self.info, self.stall_seconds = base, model, info, stall_seconds
         self.where = _where(base)
 
-    def stream(self, conversation: Conversation, settings: Settings) -> Iterator[Event]:
-        """Answers the last user turn; see `Engine.stream`. Closing it closes the connection.
+    def stream(self, conversation: Conversation, settings: Settings) -> Iterator[Event | Waiting]:
+        """Answers the last user turn; see `Engine.stream`. Closing it, which can be done while it waits, hangs up.
 
         Raises:
             ConversationError: Nothing was asked, or the server refuses what was.
             SettingsError: A boost is on or an adapter chosen.
-            EngineError: The server cannot be reached, fails, stalls or breaks off.
+            EngineError: The server cannot be reached, fails, stalls, breaks off or finds no end.
         """
         began = time.perf_counter()
         check(conversation, self.info)
@@ -74,16 +80,8 @@ class Remote:
             "stream": True,
             "stream_options": {"include_usage": True},
         }
-        try:
-            with (
-                _client(self.stall_seconds) as client,
-                client.stream("POST", f"{self.base}/chat/completions", json=body) as response,
-            ):
-                if response.status_code != 200:
-                    raise self._refused(response)
-                yield from self._answer(response, began)
-        except httpx2.HTTPError as error:
-            raise EngineError(_lost(self.where, error, self.stall_seconds)) from error
+        with listening(lambda line: self._events(body, line)) as events:
+            yield from self._answer(events, began)
 
     def matter(self, conversation: Conversation, answer: str, settings: Settings) -> Iterator[Effect]:
         """A server answers but forces no answer; see `Engine.matter`.
@@ -96,19 +94,50 @@ class Remote:
             f"its own, --model embedded for one."
         )
 
-    def _answer(self, response: httpx2.Response, began: float) -> Iterator[Event]:
+    def _events(self, body: dict[str, Any], line: Line) -> Generator[str, None, None]:
+        """The data of each event that the server streams."""
+        left = MOST_BYTES + TOKEN_BYTES * body["max_tokens"]
+        traced = {"trace": line.trace}
+        try:
+            with (
+                _client(self.stall_seconds) as client,
+                client.stream("POST", f"{self.base}/chat/completions", json=body, extensions=traced) as response,
+            ):
+                if response.status_code != 200:
+                    raise self._refused(response)
+                response.encoding = "utf-8"  # such a stream has no other, whatever its header says
+                for event in httpx2.EventSource(response):
+                    left -= len(event.data)
+                    if left < 0:
+                        raise EngineError(
+                            f"{self.where} goes on and on beyond the {body['max_tokens']} tokens it was asked for: is "
+                            f"it an OpenAI-compatible server?"
+                        )
+                    yield event.data
+        except httpx2.HTTPError as error:
+            raise EngineError(_lost(self.where, error, self.stall_seconds)) from error
+
+    def _answer(self, events: Iterator[str | Waiting], began: float) -> Iterator[Event | Waiting]:
         pieces, first_seconds, reason, usage = 0, 0.0, "", None
-        for event in httpx2.EventSource(response):
-            if event.data == "[DONE]":
+        for data in events:
+            if time.perf_counter() - began > ANSWER_SECONDS:
+                raise EngineError(
+                    f"{self.where} has not ended its answer within {ANSWER_SECONDS / 60:g} min: ask again, or look "
+                    f"what holds it up."
+                )
+            if isinstance(data, Waiting):
+                yield data
+                continue
+            if data == "[DONE]":
                 break
-            if not event.data:
+            if not data:
                 continue
             try:
-                chunk = chat_api.chunk(event.data)
+                chunk = chat_api.chunk(data)
             except ValueError as error:
                 raise EngineError(f"{self.where} sent what is no answer: is it an OpenAI-compatible server?") from error
             if chunk.error is not None:
-                raise EngineError(f"{self.where} broke off ({chat_api.complaint(event.data)}): ask again.")
+                raise EngineError(f"{self.where} broke off ({chat_api.complaint(data)}): ask again.")
             usage = chunk.usage or usage
             for choice in chunk.choices[:1]:
                 reason = choice.finish_reason or reason
@@ -130,7 +159,7 @@ class Remote:
     def _refused(self, response: httpx2.Response) -> LalmError:
         if sentence := _turned_away(self.where, response):
             return EngineError(sentence)
-        status, words = response.status_code, chat_api.complaint(_read(response))
+        status, words = response.status_code, chat_api.complaint(_read(response, time.perf_counter()))
         if status in (400, 413, 422):
             return ConversationError(
                 f"{self.where} refuses this conversation ({words}): use fewer or shorter clips, or start the server "
@@ -208,12 +237,12 @@ def _client(stall_seconds: float) -> httpx2.Client:
 
 
 def _listed(base: str) -> tuple[chat_api.Card, ...]:
-    where = _where(base)
+    where, began = _where(base), time.perf_counter()
     try:
         with _client(CONNECT_SECONDS) as client, client.stream("GET", f"{base}/models") as response:
             if sentence := _turned_away(where, response):
                 raise LoadError(sentence)
-            return chat_api.cards(_read(response) if response.status_code == 200 else b"")
+            return chat_api.cards(_read(response, began) if response.status_code == 200 else b"")
     except httpx2.HTTPError as error:
         raise LoadError(_lost(where, error, CONNECT_SECONDS)) from error
     except ValueError as error:
@@ -236,12 +265,12 @@ def _chosen(cards: tuple[chat_api.Card, ...], wanted: str, base: str) -> chat_ap
     raise LoadError(f"{_where(base)} lists {lacks}{names}{more}: choose one by --model {base}#NAME.")
 
 
-def _read(response: httpx2.Response) -> bytes:
-    """The body, no more than `MOST_BYTES` of it."""
+def _read(response: httpx2.Response, began: float) -> bytes:
+    """The body, no more than `MOST_BYTES` of it, and no more than comes soon after it began, however it drips."""
     body = b""
     for piece in response.iter_bytes():
         body += piece
-        if len(body) > MOST_BYTES:
+        if len(body) > MOST_BYTES or time.perf_counter() - began > 2 * CONNECT_SECONDS:
             break
     return body[:MOST_BYTES]
 

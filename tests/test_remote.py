@@ -19,7 +19,7 @@ from core.errors import ConversationError, EngineError, LoadError, SettingsError
 from core.load import load
 from core.measure import in_words, measure
 from core.remote import KEY, Remote, connect
-from core.types import Boost, Clip, Conversation, Done, Settings, Token, Turn
+from core.types import Boost, Clip, Conversation, Done, Event, Settings, Token, Turn, Waiting
 from tests.openai_server import KEY as RIGHT_KEY
 from tests.openai_server import TEXT, asked, running
 from tests.pages import form, handling
@@ -49,9 +49,14 @@ def told(question: str = "go on", *clips: Clip) -> Conversation:
     return Conversation((Turn("user", (*clips, question)),))
 
 
+def told_by(engine: Remote, conversation: Conversation, settings: Settings = Settings()) -> list[Event]:
+    """What comes back, but for the moments in which nothing came."""
+    return [event for event in engine.stream(conversation, settings) if not isinstance(event, Waiting)]
+
+
 def answered(engine: Remote, conversation: Conversation, settings: Settings = Settings()) -> tuple[dict, Done]:
     """What the server says it was sent, and the end."""
-    *tokens, done = engine.stream(conversation, settings)
+    *tokens, done = told_by(engine, conversation, settings)
     assert isinstance(done, Done) and all(isinstance(token, Token) and token.reading is None for token in tokens)
     return json.loads("".join(token.text for token in tokens)), done
 
@@ -151,7 +156,7 @@ def test_a_boost_or_an_adapter_is_refused_in_words_and_nothing_is_sent(engine: R
 
 def test_the_answer_comes_in_pieces_and_its_cost_is_the_servers(engine: Remote) -> None:
     began = time.perf_counter()
-    events = list(engine.stream(told("slow"), Settings()))
+    events = told_by(engine, told("slow"))
     seconds = time.perf_counter() - began
     done = events[-1]
     assert len(events) > 4
@@ -163,20 +168,20 @@ def test_the_answer_comes_in_pieces_and_its_cost_is_the_servers(engine: Remote) 
 
 @pytest.mark.parametrize("model", ["nousage", "halfusage"])
 def test_without_usage_the_pieces_are_counted_and_length_is_told(server: str, model: str) -> None:
-    *tokens, done = connect(f"{server}/several#{model}").stream(told("long"), Settings())
+    *tokens, done = told_by(connect(f"{server}/several#{model}"), told("long"))
     assert done.reason == "length"
     assert (done.stats.prompt_tokens, done.stats.answer_tokens) == (0, len(tokens))
 
 
 def test_characters_that_are_no_line_ends_to_the_standard_stay_in_the_words(engine: Remote) -> None:
-    *tokens, _ = engine.stream(told("lines"), Settings())
+    *tokens, _ = told_by(engine, told("lines"))
     assert "".join(token.text for token in tokens) == TEXT
 
 
 def test_closing_the_answer_hangs_up(server: str) -> None:
     engine = connect(f"{server}/v1")
     stream = engine.stream(told("slow"), Settings(system="x" * 4000))
-    assert next(stream).text
+    assert next(event for event in stream if not isinstance(event, Waiting)).text
     assert asked(server)[-1]["messages"][-1]["content"] == ["slow"], "it is being answered"
     stream.close()
     assert hung_up(server)
@@ -226,7 +231,7 @@ def test_a_refusal_is_one_sentence(engine: Remote, question: str, error: type, s
 )
 def test_an_error_in_the_middle_comes_after_the_words(engine: Remote, question: str, sentence: str) -> None:
     stream = engine.stream(told(question), Settings())
-    assert next(stream).text
+    assert next(event for event in stream if not isinstance(event, Waiting)).text
     with pytest.raises(EngineError, match=sentence):
         list(stream)
     answered(engine, told())

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import soundfile
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from core.adapter import Adapters
@@ -179,10 +180,10 @@ def test_two_processes_draw_apart_and_hold_the_same_weights(tmp_path: Path) -> N
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
     subprocess.run([*command, "-m", "core.training", str(tmp_path / "recipe.toml")], env=environment, check=True)
-    folders = [tmp_path / "run" / name for name in ("checkpoint", "checkpoint1")]
-    one, other = (load_file(folder / "state.safetensors") for folder in folders)
+    files = [tmp_path / "run" / f"{name}.safetensors" for name in ("checkpoint", "checkpoint1")]
+    one, other = map(load_file, files)
     assert all(torch.equal(one[name], other[name]) for name in one if name.startswith("parameter/"))
-    first, second = (json.loads((folder / "run.json").read_text()) for folder in folders)
+    first, second = (json.loads(safe_open(file, "pt").metadata()["run"]) for file in files)
     assert first["step"] == second["step"] == 20 and first["generator"] != second["generator"]
 
 

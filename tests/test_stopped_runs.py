@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests import benchmark_files, evaluation_tiny
+from tests.faults import Failed, told_by
 
 # One server imports the libraries once; each run is a fresh process forked off it.
 SERVER = get_context("forkserver")
@@ -90,6 +91,18 @@ def test_a_run_killed_again_and_again_ends_with_the_records_of_one_that_was_not(
     assert (tmp_path / name).read_bytes() == (undisturbed / name).read_bytes()
     for report in ("mae.md", "mae.json", "mae.html"):
         assert (tmp_path / report).read_text() == (undisturbed / report).read_text()
+
+
+def test_a_run_that_finds_the_disk_full_is_a_sentence_and_goes_on_when_there_is_room(
+    mae: list[str], undisturbed: Path, tmp_path: Path
+) -> None:
+    failed = told_by(evaluation_tiny.evaluate, [*mae, str(tmp_path)], most_bytes=size(undisturbed) // 2)
+    (file,) = tmp_path.glob("*.jsonl")
+    advice = "make room on the disk, or take another folder, then start again."
+    assert failed == Failed("WriteError", f"{file} cannot be written (File too large): {advice}")
+    assert file.stat().st_size <= size(undisturbed) // 2 and not (tmp_path / "mae.md").exists()
+    ended(begun([*mae, str(tmp_path)]))
+    assert records(tmp_path) == records(undisturbed)
 
 
 def test_two_processes_share_a_run_and_one_report_has_the_answers_of_both(

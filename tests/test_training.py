@@ -158,9 +158,9 @@ def test_a_run_goes_on_from_its_checkpoint_as_if_never_stopped(tmp_path: Path) -
     for _ in range(3):
         step(*first)
     named = dict(first[0].named_parameters())
-    save_checkpoint(tmp_path / "checkpoint", named, first[1], 3, dict(first[2].bit_generator.state))
+    save_checkpoint(tmp_path / "checkpoint.safetensors", named, first[1], 3, dict(first[2].bit_generator.state))
     second = fresh()
-    resumed = load_checkpoint(tmp_path / "checkpoint", dict(second[0].named_parameters()), second[1])
+    resumed = load_checkpoint(tmp_path / "checkpoint.safetensors", dict(second[0].named_parameters()), second[1])
     assert resumed is not None and resumed[0] == 3
     second[2].bit_generator.state = resumed[1]
     for _ in range(3):
@@ -172,4 +172,4 @@ def test_a_run_goes_on_from_its_checkpoint_as_if_never_stopped(tmp_path: Path) -
 def test_no_checkpoint_is_no_resumption(tmp_path: Path) -> None:
     layer = torch.nn.Linear(2, 2)
     optimizer = torch.optim.AdamW(layer.parameters())
-    assert load_checkpoint(tmp_path, dict(layer.named_parameters()), optimizer) is None
+    assert load_checkpoint(tmp_path / "none.safetensors", dict(layer.named_parameters()), optimizer) is None

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import time
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import onnx
@@ -28,6 +29,7 @@ from core.embedded.ears import Ears, EventEar
 from core.embedded.gguf_llm import open_gguf, read_config, read_state, read_tokenizer
 from core.embedded.joiner import FROZEN, Joiner, class_offsets, class_rows
 from core.embedded.speech import SpeechEar
+from core.embedded.store import Progress, cache_folder, stored
 from core.errors import LoadError
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -40,7 +42,7 @@ UNUSED_SECONDS = 30 * 86_400
 Assembled = tuple[LlamaForCausalLM, PreTrainedTokenizerBase, Ears, Joiner]
 
 
-def load_embedded(progress: parts.Progress = print, dtype: torch.dtype = torch.bfloat16) -> Assembled:
+def load_embedded(progress: Progress = print, dtype: torch.dtype = torch.bfloat16) -> Assembled:
     """The shipped model.
 
     Raises:
@@ -56,29 +58,26 @@ def load_embedded(progress: parts.Progress = print, dtype: torch.dtype = torch.b
     return model.eval(), AutoTokenizer.from_pretrained(folder), ears, joiner.to(dtype).eval()
 
 
-def assembled(progress: parts.Progress = print) -> Path:
+def assembled(progress: Progress = print) -> Path:
     """The folder of the shipped model in the cache, put together where it is not there yet.
 
     Raises:
         LoadError: A part cannot be had, or the learnt weights are missing.
     """
-    folder = parts.cache_folder() / f"embedded-{_fingerprint()}"
+    folder = cache_folder() / f"embedded-{_fingerprint()}"
     tidy(folder)
-    if not (folder / "config.json").exists():
+
+    def make(ready: Path) -> None:
         fetched = {part: parts.unpacked(part, progress) for part in parts.PARTS}
-        with parts.filling():
-            if not (folder / "config.json").exists():
-                progress("Assembling the embedded model ...")
-                with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
-                    _assemble(fetched, Path(beside) / "ready")
-                    shutil.rmtree(folder, ignore_errors=True)
-                    (Path(beside) / "ready").rename(folder)
-    return folder
+        progress("Assembling the embedded model ...")
+        _assemble(fetched, ready)
+
+    return stored(folder, make, progress)
 
 
 def tidy(folder: Path) -> None:
     """Marks a folder of the cache as in use, and removes those beside it that no version of Earshot used for long."""
-    if folder.exists():
+    with suppress(OSError):  # there is none yet, or it is another's
         os.utime(folder)
     for other in folder.parent.glob("embedded-*"):
         if other != folder and time.time() - other.stat().st_mtime > UNUSED_SECONDS:
@@ -124,14 +123,17 @@ def _assemble(fetched: dict[parts.Part, tuple[Path, ...]], folder: Path) -> None
     model, tokenizer, joiner = without_ears()
     model = add_learnt(model, joiner)
     model.bfloat16().save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    try:
+        tokenizer.save_pretrained(folder)
+    except Exception as error:  # tokenizers has no other for a full disk
+        raise OSError(str(error)) from error
     save_file(joiner.state_dict(), folder / "joiner.safetensors")
     graph, tensors = _event_graph(fetched[parts.EVENT][0])
     (folder / "event.onnx").write_bytes(graph)
     save_file(tensors, folder / "event.safetensors")
 
 
-def _speech_ear(progress: parts.Progress = print) -> SpeechEar:
+def _speech_ear(progress: Progress = print) -> SpeechEar:
     """CTranslate2 reads the wheel's files as they are."""
     return SpeechEar(parts.unpacked(parts.SPEECH, progress)[0].parent)
 

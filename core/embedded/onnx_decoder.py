@@ -2,7 +2,6 @@
 
 import copy
 import hashlib
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from core.embedded.onnx_graph import body_graph, head_graph
 from core.embedded.onnx_memory import Bound, OnnxMemory
 from core.embedded.onnx_nodes import Activations
+from core.embedded.store import Progress, stored
 from core.look import reading_of
 from core.observation import Observation
 from core.types import AttentionReading
@@ -25,6 +25,7 @@ from core.types import AttentionReading
 if TYPE_CHECKING:  # `core.decoder` imports the families, and those this
     from core.decoder import Memory
 
+GRAPH = "graph.onnx"
 FILL_TOKENS = 128
 """Rows of a prompt that go through the graph at once: their scores stay small."""
 
@@ -60,6 +61,7 @@ class OnnxDecoder:
         folder: Path,
         threads: int,
         activations: Activations = "int8",
+        progress: Progress = print,
     ) -> "OnnxDecoder":
         """Exports what is not in `folder` yet, then opens it.
 
@@ -70,14 +72,22 @@ class OnnxDecoder:
             folder: Cache of this model and this code: whoever calls names it by the fingerprint of both.
             threads: Of each product of matrices.
             activations: See `core.embedded.onnx_nodes`.
+            progress: Is told of damage in the cache.
+
+        Raises:
+            LoadError: The cache cannot be written.
         """
-        head = _cached(folder / f"head-{activations}.onnx", lambda: head_graph(bare(), activations))
-        bodies: dict[str | None, Path] = {
-            None: _cached(folder / f"body-{activations}.onnx", lambda: body_graph(bare(), activations))
-        }
+
+        def made(name: str, build: Callable[[], onnx.ModelProto]) -> Path:
+            return stored(folder / name, lambda ready: onnx.save(build(), ready / GRAPH), progress) / GRAPH
+
+        head = made(f"head-{activations}", lambda: head_graph(bare(), activations))
+        bodies: dict[str | None, Path] = {None: made(f"body-{activations}", lambda: body_graph(bare(), activations))}
         for name, adapter in adapters.items():
-            file = folder / f"body-{activations}-{_digest(adapter)}.onnx"
-            bodies[name] = _cached(file, lambda adapter=adapter: body_graph(merged(bare(), adapter), activations))  # type: ignore[misc]
+            bodies[name] = made(
+                f"body-{activations}-{_digest(adapter)}",
+                lambda adapter=adapter: body_graph(merged(bare(), adapter), activations),  # type: ignore[misc]
+            )
         return cls(config, head, bodies, threads)
 
     def memory(self) -> OnnxMemory:
@@ -150,14 +160,3 @@ def _digest(adapter: Path) -> str:
     for file in sorted(adapter.glob("adapter_*")):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def _cached(file: Path, build: Callable[[], onnx.ModelProto]) -> Path:
-    """The file, made where it is missing. It is renamed whole, so that an interrupted run leaves nothing to be read."""
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=file.parent) as beside:
-            ready = Path(beside) / "ready.onnx"
-            onnx.save(build(), ready)
-            ready.replace(file)
-    return file

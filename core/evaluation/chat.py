@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from core.adapter import Adapters
 from core.embedded.assembly import without_ears
-from core.embedded.parts import cache_folder
+from core.embedded.store import cache_folder
 from core.evaluation.arms import settings_of
 from core.evaluation.scoring import Forced, forced, likelihoods
 from core.evaluation.tables import Table

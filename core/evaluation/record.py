@@ -11,6 +11,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from core.errors import LoadError
+from core.files import told_in_words
 
 Key = tuple[str, bool, str, str, str, str]
 
@@ -130,10 +131,14 @@ class Log:
             self.lock.release()
 
     def add(self, added: Sequence[Record]) -> None:
-        """Keeps some more; they are on disk when this returns, whatever becomes of the process."""
+        """Keeps some more; they are on disk when this returns, whatever becomes of the process.
+
+        Raises:
+            WriteError: There is no room. A line that was cut so is none to who reads it.
+        """
         self.known |= {record.key: record for record in added}
         if self.file is not None:
-            with self.file.open("a", encoding="utf-8") as lines:
+            with told_in_words(self.file), self.file.open("a", encoding="utf-8") as lines:
                 lines.write("".join(json.dumps(asdict(record)) + "\n" for record in added))
                 lines.flush()
                 os.fsync(lines.fileno())

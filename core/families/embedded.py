@@ -17,8 +17,8 @@ from core.embedded.ears import Ears, Heard
 from core.embedded.joiner import Joiner, token_seconds
 from core.embedded.onnx_decoder import OnnxDecoder
 from core.embedded.pairs import beyond_each, only_rows
-from core.embedded.parts import Progress
 from core.embedded.question import Likeness
+from core.embedded.store import Progress
 from core.errors import LoadError, first_line
 from core.families.family import NOTHING_BESIDE, Beside, EncodedClip, Family, Loaded
 from core.types import Clip, letter
@@ -125,7 +125,7 @@ def fast_decoder(loaded: Loaded, adapters: Mapping[str, Path], progress: Progres
         again: LlamaForCausalLM = LlamaForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
         return again
 
-    return OnnxDecoder.of(bare, model.config, adapters, folder, torch.get_num_threads())
+    return OnnxDecoder.of(bare, model.config, adapters, folder, torch.get_num_threads(), progress=progress)
 
 
 def load(_checkpoint: str, progress: Progress = print) -> Loaded:

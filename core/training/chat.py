@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from core.errors import LoadError
+from core.files import save_whole
 from core.texts import PROMPTS
 
 ANSWER_TOKENS = 96
@@ -22,9 +24,16 @@ def own_answers(
     """(prompt, greedy answer) pairs; kept in `cache`, which is read when it holds the same prompts.
 
     An answer cut by the token limit ends at its last whole sentence. `model` is any transformers model that generates.
+
+    Raises:
+        LoadError: What was kept is damaged.
+        WriteError: There is no room to keep them.
     """
     if cache.exists():
-        pairs = [(prompt, answer) for prompt, answer in json.loads(cache.read_text())]
+        try:
+            pairs = [(prompt, answer) for prompt, answer in json.loads(cache.read_text())]
+        except (ValueError, TypeError) as error:
+            raise LoadError(f"{cache} is damaged: remove it, and its answers are asked for again.") from error
         if [prompt for prompt, _ in pairs] == list(prompts):
             return pairs
     pairs = []
@@ -38,8 +47,7 @@ def own_answers(
         output = model.generate(**inputs, max_new_tokens=ANSWER_TOKENS, do_sample=False)
         answers = tokenizer.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
         pairs += [(prompt, _whole_sentences(answer)) for prompt, answer in zip(chunk, answers, strict=True)]
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    cache.write_text(json.dumps(pairs))
+    save_whole(cache, json.dumps(pairs))
     return pairs
 
 

@@ -63,7 +63,7 @@ def train(recipe: Recipe, corpus: Corpus, trainee: Trainee, accelerator: Acceler
         ],
         weight_decay=0.01,
     )
-    checkpoint = out / f"checkpoint{accelerator.process_index or ''}"
+    checkpoint = out / f"checkpoint{accelerator.process_index or ''}.safetensors"
     first = 0
     if resumed := load_checkpoint(checkpoint, parameters, optimizer):
         first, rng.bit_generator.state = resumed

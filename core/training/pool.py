@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from core.embedded.ears import Ears, Heard
 from core.embedded.speech import SPEECH_WIDTH, Speech, Word
+from core.files import save_whole
 from core.measure import Measures
 from core.training import questions_one as one
 from core.training.corpus import Corpus
@@ -47,17 +48,14 @@ def fill(
     corpus: Corpus, ears: Ears, seed: int, scenes: int, folder: Path, process: int = 0, processes: int = 1
 ) -> None:
     """Draws and hears the scenes that the folder lacks; each of several processes makes its share of the chunks."""
-    folder.mkdir(parents=True, exist_ok=True)
     for chunk in range(process, -(-scenes // CHUNK), processes):
         table = folder / f"{chunk:04}.json"
         if table.exists():
             continue
         rng = np.random.default_rng([seed, chunk])
         drawn = [_draw(corpus, ears, rng) for _ in range(min(CHUNK, scenes - chunk * CHUNK))]
-        save_file(_tensors(drawn), table.with_suffix(".safetensors"))
-        unfinished = table.with_suffix(".part")
-        unfinished.write_text(json.dumps([_row(scene) for scene in drawn]))
-        unfinished.rename(table)
+        save_whole(table.with_suffix(".safetensors"), save(_tensors(drawn)))
+        save_whole(table, json.dumps([_row(scene) for scene in drawn]))  # the last: a chunk that has it is whole
 
 
 def read(folder: Path) -> list[HeardScene]:

@@ -1,14 +1,17 @@
 """The stages of a training run: what each starts from, what learns, and what it leaves in its folder."""
 
 import json
+import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from peft import PeftModel, prepare_model_for_kbit_training
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 
 from core.embedded.assembly import WEIGHTS, add_learnt, untrained
 from core.embedded.comparer import Comparer
@@ -16,6 +19,7 @@ from core.embedded.joiner import FROZEN, Joiner
 from core.errors import LoadError
 from core.families.embedded import COMPARER, FAMILY, EmbeddedHearing, likeness_of, text_row, word_ids
 from core.families.family import Loaded
+from core.files import save_whole, told_in_words
 from core.load import open_model
 from core.placement import place
 from core.training import metrics, pool
@@ -35,6 +39,10 @@ SHIPPED = "discriminative"
 """Folder of the shipped adapter within the shipped weights."""
 SCENES = "scenes"
 """Folder of the scenes that were heard for the hint, within that of the stage."""
+UNFINISHED = "unfinished-"
+"""How the folder begins in which an adapter is written before it takes its place."""
+FINISHED = "metrics.json"
+"""What a stage measured; it is the last that is written, so a folder that has it is whole."""
 SMOLLM2 = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 
@@ -45,18 +53,21 @@ def run(recipe: Recipe) -> dict[str, object]:
 
     Raises:
         LoadError: The corpus or the model cannot be had, or the stage is not for this model.
+        WriteError: The folder cannot be written to.
     """
     out = Path(recipe.out)
-    if (out / "metrics.json").exists():
-        finished: dict[str, object] = json.loads((out / "metrics.json").read_text())
+    if (out / FINISHED).exists():
+        try:
+            finished: dict[str, object] = json.loads((out / FINISHED).read_text())
+        except ValueError as error:
+            raise LoadError(f"{out / FINISHED} is damaged: remove it, and the stage is finished again.") from error
         return finished
     if recipe.model != "embedded" and recipe.stage != "discriminative":
         raise LoadError(f"The stage {recipe.stage} is for the embedded model: {recipe.model} takes discriminative.")
     corpus = Corpus.read(Path(recipe.corpus), "train", recipe.tiers)
     accelerator = Accelerator()
     if accelerator.is_main_process:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "recipe.json").write_text(json.dumps(recipe.as_dict(), indent=1))
+        save_whole(out / "recipe.json", json.dumps(recipe.as_dict(), indent=1))
     accelerator.wait_for_everyone()
     torch.manual_seed(recipe.seed)
     if recipe.stage == "align":
@@ -66,8 +77,8 @@ def run(recipe: Recipe) -> dict[str, object]:
         train(recipe, corpus, trainee, accelerator)
         results = _finish(recipe, trainee) if accelerator.is_main_process else {}
     if accelerator.is_main_process:
-        (out / "ATTRIBUTION.md").write_text(attribution(corpus.recordings))
-        (out / "metrics.json").write_text(json.dumps(results, indent=1))
+        save_whole(out / "ATTRIBUTION.md", attribution(corpus.recordings))
+        save_whole(out / FINISHED, json.dumps(results, indent=1))
     return results
 
 
@@ -93,7 +104,7 @@ def _align(recipe: Recipe, corpus: Corpus, accelerator: Accelerator) -> dict[str
         recipe.batch,
         lambda step: recipe.joiner_learning_rate * schedule(step, recipe),
     )
-    _save(joiner, out / "joiner.safetensors")
+    save_whole(out / "joiner.safetensors", _learnt(joiner))
     if not recipe.comparer:
         return {"loss of words": loss}
     comparer = Comparer(len(joiner.center))
@@ -118,7 +129,7 @@ def _align(recipe: Recipe, corpus: Corpus, accelerator: Accelerator) -> dict[str
         lambda step: rate * schedule(step, replace(recipe, steps=recipe.hint_steps)),
         lambda line: accelerator.print(line, flush=True),
     )
-    _save(comparer, out / COMPARER)
+    save_whole(out / COMPARER, _learnt(comparer))
     return {"loss of words": loss, "facts of pairs": facts, "hints": hint}
 
 
@@ -158,12 +169,15 @@ def _finish(recipe: Recipe, trainee: Trainee) -> dict[str, object]:
     """Writes the weights and measures them on the dev split, where the corpus has one."""
     out, comparing = Path(recipe.out), recipe.stage == "discriminative"
     folder = out / (recipe.adapter if comparing else "base")
-    save_lora(trainee.model, folder, SMOLLM2 if recipe.model == "embedded" else recipe.model)
+    beside: dict[str, bytes] = {}
     if isinstance(trainee, EmbeddedTrainee):
         hearing: EmbeddedHearing = trainee.loaded.hearing
-        _save(hearing.joiner, out / "joiner.safetensors")
-        if recipe.comparer:
-            _save(hearing.comparers[recipe.adapter], (folder if comparing else out) / COMPARER)
+        save_whole(out / "joiner.safetensors", _learnt(hearing.joiner))
+        if recipe.comparer and comparing:
+            beside[COMPARER] = _learnt(hearing.comparers[recipe.adapter])
+        elif recipe.comparer:
+            save_whole(out / COMPARER, _learnt(hearing.comparers[recipe.adapter]))
+    save_lora(trainee.model, folder, SMOLLM2 if recipe.model == "embedded" else recipe.model, beside)
     if not recipe.dev_questions:
         return {}
     dev = Corpus.read(Path(recipe.corpus), "dev")
@@ -174,17 +188,38 @@ def _finish(recipe: Recipe, trainee: Trainee) -> dict[str, object]:
     return results
 
 
-def _save(module: Joiner | Comparer, file: Path) -> None:
-    state = {name: tensor.half().contiguous() for name, tensor in module.state_dict().items() if name not in FROZEN}
-    save_file(state, file)
+def _learnt(module: Joiner | Comparer) -> bytes:
+    """What was learnt of a module, in float16, as a safetensors file."""
+    return save({n: tensor.half().contiguous() for n, tensor in module.state_dict().items() if n not in FROZEN})
 
 
-def save_lora(model: PeftModel, folder: Path, base_model: str) -> None:
-    """A PEFT folder in float16; `base_model` is what it was trained on, as a person would name it."""
-    model.save_pretrained(str(folder))
-    file = folder / "adapter_model.safetensors"
-    save_file({name: tensor.half() for name, tensor in load_file(file).items()}, file)
-    config = json.loads((folder / "adapter_config.json").read_text())
-    config["base_model_name_or_path"] = base_model
-    (folder / "adapter_config.json").write_text(json.dumps(config, indent=1, sort_keys=True))
-    (folder / "README.md").unlink(missing_ok=True)
+def save_lora(model: PeftModel, folder: Path, base_model: str, beside: Mapping[str, bytes]) -> None:
+    """A PEFT folder in float16, replaced whole.
+
+    Args:
+        model: Whose LoRA.
+        folder: Of the adapter.
+        base_model: What it was trained on, as a person would name it.
+        beside: More files of the adapter, by name.
+
+    Raises:
+        WriteError: There is no room; what was there is as it was.
+    """
+    with told_in_words(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for left in folder.parent.glob(f"{UNFINISHED}*"):  # by a run that was killed
+            shutil.rmtree(left)
+        with TemporaryDirectory(prefix=UNFINISHED, dir=folder.parent) as unfinished:
+            ready = Path(unfinished) / "ready"
+            model.save_pretrained(str(ready))
+            file = ready / "adapter_model.safetensors"
+            save_file({name: tensor.half() for name, tensor in load_file(file).items()}, file)
+            config = json.loads((ready / "adapter_config.json").read_text())
+            config["base_model_name_or_path"] = base_model
+            (ready / "adapter_config.json").write_text(json.dumps(config, indent=1, sort_keys=True))
+            (ready / "README.md").unlink(missing_ok=True)
+            for name, content in beside.items():
+                (ready / name).write_bytes(content)
+            if folder.exists():
+                folder.rename(Path(unfinished) / "before")
+            ready.rename(folder)

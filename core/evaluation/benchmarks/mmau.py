@@ -11,6 +11,7 @@ from core.errors import LoadError
 from core.evaluation.benchmarks import rows
 from core.evaluation.benchmarks.rules import lettered, spelt, token_verdict
 from core.evaluation.item import Benchmark, Item
+from core.files import save_whole
 
 REPOSITORY = "gamma-lab-umd/MMAU-test-mini"
 FILE = "mmau-test-mini.json"
@@ -99,9 +100,7 @@ def write_predictions(folder: Path, answered: Iterable[tuple[Item, str]], keys: 
         keys: What the answer is called (`PREDICTION`).
     """
     entries = [{**item.row, **dict.fromkeys(keys, spelt(answer, item.choices))} for item, answer in answered]
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(entries, ensure_ascii=False, indent=1)
-    (folder / "predictions.json").write_text(text, encoding="utf-8")
+    save_whole(folder / "predictions.json", json.dumps(entries, ensure_ascii=False, indent=1))
 
 
 PREDICTION = ("model_prediction", "model_output")

@@ -8,6 +8,7 @@ from core.errors import LoadError
 from core.evaluation.benchmarks import rows
 from core.evaluation.benchmarks.rules import exactly_one
 from core.evaluation.item import Anchor, Benchmark, Item
+from core.files import save_whole
 from core.types import letter
 
 OWNER = "MUGEN-Benchmark"
@@ -103,9 +104,7 @@ def write_predictions(folder: Path, answered: Iterable[tuple[Item, str]]) -> Non
         row = {"id": item.row["id"], "instruction": item.question, "answer": f"({item.answers[0]})"}
         tasks.setdefault(item.task, []).append({**row, "response": answer})
     for task, entries in tasks.items():
-        (folder / task).mkdir(parents=True, exist_ok=True)
-        text = json.dumps(entries, ensure_ascii=False, indent=1)
-        (folder / task / "output.json").write_text(text, encoding="utf-8")
+        save_whole(folder / task / "output.json", json.dumps(entries, ensure_ascii=False, indent=1))
 
 
 BENCHMARK = Benchmark(
