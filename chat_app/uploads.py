@@ -71,7 +71,7 @@ def refused(sentence: str) -> gr.Error:
 
 
 async def no_room(_: Request, error: Exception) -> PlainTextResponse:
-    """What the page shows where an upload finds the disk full; Gradio's own has no words, and leaves the half file."""
+    """What the page shows where an upload finds the disk full; Gradio's answer has no words and leaves half a file."""
     if not isinstance(error, OSError) or error.errno not in FULL:
         raise error
     for frame, _line in walk_tb(error.__traceback__):

@@ -24,6 +24,7 @@ from core.proof import prove, prove_alike
 from core.room import give_back, out_of_memory
 from core.types import Settings
 
+UNREADABLE = (RuntimeError, MemoryError, SafetensorError)
 Progress = Callable[[str], None]
 """Receives one line per phase."""
 
@@ -119,7 +120,7 @@ def _sentences(model: str) -> Iterator[None]:
         yield
     except LalmError:
         raise
-    except (OSError, ValueError, ImportError, RuntimeError, KeyError, MemoryError, SafetensorError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ImportError, *UNREADABLE) as error:
         if out_of_memory(error):
             give_back(error)
             raise LoadError(

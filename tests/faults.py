@@ -16,7 +16,7 @@ from core.errors import LalmError
 
 # One server imports the libraries once; each child is a fresh process forked off it.
 SERVER = get_context("forkserver")
-SERVER.set_forkserver_preload(["tests.tiny", "tests.evaluation_tiny"])
+SERVER.set_forkserver_preload(["tests.tiny", "tests.evaluation_tiny", "tests.serving"])
 SECONDS = 240.0
 """After which a child hangs."""
 TOUCHING = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.utime", "shutil.rmtree", "fcntl.flock")

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 MODEL_LIBRARIES = {"torch", "transformers", "peft", "accelerate", "bitsandbytes", "onnxruntime", "onnx", "gguf"}
 CORE_FOR_THE_APP = {
     *("core.types", "core.errors", "core.engine", "core.audio", "core.fake", "core.serial", "core.texts"),
+    "core.files",
     *("core.letters", "core.orders", "core.verdict", "core.measure", "core.spectrogram", "core.summary"),
 }
 

@@ -163,7 +163,8 @@ def test_a_damaged_file_is_one_sentence(name: str, damage: Callable[[bytes], byt
     (tmp_path / name).write_bytes(damage((tmp_path / name).read_bytes()))
     with pytest.raises(LoadError) as failed:
         load(str(tmp_path), "bf16", progress=silent)
-    assert "\n" not in str(failed.value) and str(failed.value).endswith(".") and str(tmp_path) in str(failed.value)
+    said = str(failed.value)
+    assert "\n" not in said and said.endswith(".") and (name in said or str(tmp_path) in said)
 
 
 def test_a_model_that_finds_no_memory_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

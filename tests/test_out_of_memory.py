@@ -132,7 +132,7 @@ def test_the_words_stay_and_the_next_answer_is_that_of_a_fresh_engine(kind: str)
                 assert isinstance(event, Token)
                 words.append(event)
         assert [token.text for token in words] == [token.text for token in expected][: len(words)]
-        assert bool(words) == (call > 2)
+        assert len(words) < call and (words or call < 4)
         assert engine.shelf.tokens == 0 and not engine.heard
         alike(said(engine), expected)
         alike(said(engine, SECOND), later)
@@ -193,10 +193,10 @@ def in_little_memory(kind: str) -> tuple[str, bool]:
     """Asks what does not fit into the memory that the system still gives; then what does, with room again."""
     engine = ENGINES[kind]()
     expected = said(engine)
-    long = Conversation((Turn("user", (*(tiny.noise(seed, 8.0) for seed in range(3)), "word " * 500)),))
+    long = Conversation((Turn("user", (*(tiny.noise(seed, 8.0) for seed in range(3)), "word " * 900)),))
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 12 * 2**20, hard))
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 4 * 2**20, hard))
     sentence = ""
     try:
         list(engine.stream(long, SETTINGS))
@@ -207,7 +207,7 @@ def in_little_memory(kind: str) -> tuple[str, bool]:
     return sentence, text(said(engine)) == text(expected)
 
 
-@pytest.mark.parametrize("kind", ENGINES)
+@pytest.mark.parametrize("kind", ["torch", "graph"])  # int8 reads a prompt in pieces, for which there is always room
 def test_where_the_system_gives_no_more_memory(kind: str) -> None:
     sentence, as_before = told_by(in_little_memory, kind)
     assert sentence.startswith("The model ran out of memory") and as_before

@@ -102,7 +102,9 @@ def test_unpacking_assembling_and_exporting_killed_at_any_point(tmp_path: Path) 
     assert read(folder) == FILES and store.whole(folder)
     for part in some:
         assert told_by(unpack, cache, part) == [CONTENT] * len(part.members)
-    assert left_in(cache / "parts") == sorted([store.LOCK, *(part.sha256[:16] for part in some)])
+    # the very last one may have been killed after it had put its folder in place; the next who fills removes the rest
+    there = [name for name in left_in(cache / "parts") if not name.startswith(store.UNFINISHED)]
+    assert there == sorted([store.LOCK, *(part.sha256[:16] for part in some)])
     graphs = tmp_path / "graphs"
     point = 1
     while killed_at(point, graphs, export, graphs):
