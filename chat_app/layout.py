@@ -1,17 +1,20 @@
 """Components and wiring. What happens is in `handlers`, how it looks as HTML in `view` and `meter`."""
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
+from starlette.middleware import Middleware
 
-from chat_app import api, clip_actions, clip_panel, habits, keep, kept, meter, side, strings, view
+from chat_app import api, clip_actions, clip_panel, faults, habits, keep, kept, meter, side, strings, view
 from chat_app.asking import asker
 from chat_app.dropping import Dropping
 from chat_app.form import Forms
+from chat_app.guard import THIS_MACHINE, Guard
 from chat_app.handlers import Handlers, settled
 from chat_app.page import ANSWERING, CHANGING, QUIET, Page, box_of, forms_now, tab
 from chat_app.panes import MOST_PANES, Panes
@@ -21,6 +24,7 @@ from chat_app.side import Side, kinds, laid_out, layout
 from chat_app.sidebar import html, sidebar, start
 from chat_app.tray import tray as empty_tray
 from chat_app.uploads import only_uploads
+from chat_app.users import Check
 from chat_app.view import View
 from chat_app.zerogpu import lent
 from core.audio import Limits
@@ -38,9 +42,18 @@ FONTS = ("Inter", "system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-seri
 MONO_FONTS = ("ui-monospace", "SFMono-Regular", "Menlo", "monospace")
 
 
-def launch_options() -> dict[str, Any]:
-    """What `Blocks.launch` takes besides the port. Nothing here opens the page to the world or writes it elsewhere."""
+def launch_options(users: Check | None = None, names: Sequence[str] = ()) -> dict[str, Any]:
+    """What `Blocks.launch` takes besides the port. Nothing here opens the page to the world or writes it elsewhere.
+
+    Args:
+        users: Asks for a name and a password; None lets in whoever reaches the page.
+        names: Hosts by which it is reached through a proxy, besides this machine.
+    """
+    here = listens_at() in THIS_MACHINE
+    hosts = (*THIS_MACHINE, *names) if here else names
     return {
+        "auth": users,
+        "app_kwargs": {"middleware": [Middleware(Guard, names=hosts, private=here or users is not None)]},
         "theme": gr.themes.Soft(
             primary_hue="indigo", secondary_hue="indigo", neutral_hue="slate", font=FONTS, font_mono=MONO_FONTS
         ).set(
@@ -70,6 +83,11 @@ def launch_options() -> dict[str, Any]:
         "pwa": False,
         "ssr_mode": False,
     }
+
+
+def listens_at() -> str:
+    """Where the page listens, as Gradio has it: in the container of a Space, for instance, to everybody."""
+    return os.environ.get("GRADIO_SERVER_NAME") or THIS_MACHINE[0]
 
 
 def build(*engines: Engine) -> gr.Blocks:
@@ -137,6 +155,7 @@ def build(*engines: Engine) -> gr.Blocks:
         kept.wire(demo, page, heads, reset)
         api.wire(handlers)
         only_uploads(demo)
+        faults.one_sentence(demo)
     assert isinstance(demo, gr.Blocks)
     return demo
 
