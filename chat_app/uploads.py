@@ -1,11 +1,10 @@
 """A page takes only what was uploaded to it. Gradio's own would fetch any address for whoever reaches it."""
 
-from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import gradio as gr
-from gradio.components import Component
-from gradio_client.utils import is_http_url_like
+from gradio_client.utils import is_file_obj_with_meta, is_http_url_like, traverse
 
 from chat_app import strings
 
@@ -14,25 +13,30 @@ UPLOADED = "/gradio_api/file="
 
 
 def only_uploads(page: gr.Blocks) -> None:
-    """Every component of the page fetches nothing from now on; each is changed, whatever it is for."""
-    for block in page.blocks.values():
-        if isinstance(block, Component):
-            _only_uploads(block)
+    """No listener of the page fetches anything from now on.
+
+    What it is given is looked through before Gradio sees it. A component cannot be told: Gradio makes a new one for a
+    visitor as soon as a listener changes something of it.
+    """
+    kept = page.preprocess_data
+
+    async def preprocess_data(block_fn: Any, inputs: list[Any], *args: Any, **options: Any) -> list[Any]:
+        here = traverse(inputs, _uploaded, is_file_obj_with_meta)
+        ready: list[Any] = await kept(block_fn, here, *args, **options)
+        return ready
+
+    page.preprocess_data = preprocess_data  # type: ignore[method-assign]
 
 
-def _only_uploads(component: Component) -> None:
-    kept = component.async_move_resource_to_block_cache
-
-    async def uploaded(named: str | Path | None) -> str | None:
-        """The path of what a client names; whether it may be read, Gradio and `Dropping` ask."""
-        if not is_http_url_like(str(named)):
-            return await kept(named)
-        _, here, path = str(named).partition(UPLOADED)
-        if not here:
-            raise refused(strings.NOT_FETCHED)
-        return unquote(path)
-
-    component.async_move_resource_to_block_cache = uploaded  # type: ignore
+def _uploaded(file: dict[str, Any]) -> dict[str, Any]:
+    """A file as a client names it, by its path; whether that may be read, Gradio and `Dropping` ask."""
+    named = str(file["path"])
+    if not is_http_url_like(named):
+        return file
+    _, here, path = named.partition(UPLOADED)
+    if not here:
+        raise refused(strings.NOT_FETCHED)
+    return {**file, "path": unquote(path)}
 
 
 def refused(sentence: str) -> gr.Error:
