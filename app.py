@@ -86,12 +86,9 @@ if chosen.sheet is not None:
 if chosen.auth is not None and chosen.mcp:
     print(strings.AUTH_AND_MCP, file=sys.stderr)
     sys.exit(2)
-if chosen.mcp:
-    if find_spec("mcp") is None:
-        print(strings.NO_MCP, file=sys.stderr)
-        sys.exit(2)
-    # Gradio's MCP server asks the page through Gradio's client, which reports its start to the hub unless told not to.
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+if chosen.mcp and find_spec("mcp") is None:
+    print(strings.NO_MCP, file=sys.stderr)
+    sys.exit(2)
 started_seconds = time.monotonic()
 try:
     known = None if chosen.auth is None else users.checking(users.read(chosen.auth))

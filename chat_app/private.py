@@ -1,4 +1,4 @@
-"""A folder for uploads that no other user of the machine sees, and that goes with the program.
+"""Gradio reports nothing, and uploads lie where no other user of the machine sees them, as long as the program runs.
 
 Gradio's own is /tmp/gradio for all users of a machine: whoever is first has it, and the others can list its names.
 It takes another where it is told of it before it is imported, which is why this stands before everything else.
@@ -6,6 +6,8 @@ It takes another where it is told of it before it is imported, which is why this
 
 import os
 import tempfile
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 UPLOADS = "GRADIO_TEMP_DIR"
 
