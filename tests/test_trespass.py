@@ -81,7 +81,7 @@ def test_no_listener_reads_what_was_not_uploaded(
     told = config(address)
     ways = trespass.ways(watched, address, mine)
     sent, answered, asked = 0, dict[str, int](), len(engine.asked)
-    bodies = list(trespass.requests(told, ways, mine, SLOW))
+    bodies = list(trespass.requests(told, ways, mine))
     if not SLOW:
         bodies = [*{name: (name, body) for name, body in bodies}.values(), *Random(0).sample(bodies, 240)]
     for first in range(0, len(bodies), TOGETHER):
@@ -102,7 +102,7 @@ def test_no_listener_reads_what_was_not_uploaded(
 def test_no_other_protocol_reads_what_was_not_uploaded(address: str, mine: str, watched: Canary) -> None:
     told, sent = config(address), 0
     ways = trespass.ways(watched, address, mine)
-    bodies = list(trespass.requests(told, ways, mine, every=False))
+    bodies = list(trespass.requests(told, ways, mine))
     if not SLOW:
         bodies = Random(1).sample(bodies, 50)
     for name, body in bodies:

@@ -92,35 +92,24 @@ def shapes(way: str, mine: str) -> list[Any]:
     ]
 
 
-def requests(
-    config: dict[str, Any], ways: Sequence[str], mine: str, every: bool
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Bodies for every listener: a hostile value in every place, the others as they are, and in all places at once.
+def requests(config: dict[str, Any], ways: Sequence[str], mine: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Bodies for every listener: a hostile value in each place alone, the others as they are, and each shape in all.
 
     Args:
         config: What the page is told of itself.
-        ways: To name a file.
+        ways: To name a file, each in turn.
         mine: Path of a file that was uploaded.
-        every: Every way and every shape in every place; else each in turn.
 
     Yields:
         The name of the listener, and the body without a session.
     """
     held = {part["id"]: part["props"].get("value") for part in config["components"]}
-    turn = itertools.count()
-    count = len(shapes("", ""))
+    turn, count = itertools.count(), len(shapes("", ""))
     for listener in config["dependencies"]:
         usual = [held[part] for part in listener["inputs"]]
-        places: list[int | None] = [None, *range(len(usual))]
-        for place in places:
-            pairs = [(next(turn), shape) for shape in range(count)] if every or place is None else [(next(turn),) * 2]
-            if every:
-                pairs += [(way, next(turn)) for way in range(len(ways))]
-            for way, shape in pairs:
-                value = shapes(ways[way % len(ways)], mine)[shape % count]
-                data = [value if place in (None, at) else one for at, one in enumerate(usual)]
-                event = {"place": 0, "to": 1, "index": 0, "value": value, "files": [value]}
-                yield (
-                    listener["api_name"],
-                    {"data": data, "fn_index": listener["id"], "event_data": event, "trigger_id": None},
-                )
+        for place in (*[None] * count, *range(len(usual))):
+            number = next(turn)
+            value = shapes(ways[number % len(ways)], mine)[number % count]
+            data = [value if place in (None, at) else one for at, one in enumerate(usual)]
+            event = {"place": 0, "to": 1, "index": 0, "value": value, "files": [value]}
+            yield listener["api_name"], {"data": data, "fn_index": listener["id"], "event_data": event}
