@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-che
 # The newest torch that requirements.txt accepts. Without an NVIDIA GPU the CPU build is asked for by name first.
 TORCH := 2.13.0
 
-.PHONY: run test soak
+.PHONY: run test soak audit
 .DELETE_ON_ERROR:
 
 run: $(VENV)/installed
@@ -28,6 +28,11 @@ test: $(VENV)/installed-dev
 soak: $(VENV)/installed-dev
 	$(BIN)/python -m core.embedded.parts
 	EARSHOT_SLOW=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s $$(grep -l EARSHOT_SLOW tests/test_*.py)
+
+# Asks a database about every installed version; it says so where that cannot be reached. Its own tools stay apart.
+audit: $(VENV)/installed
+	@test -x $(VENV)/audit/bin/pip-audit || { $(PYTHON) -m venv $(VENV)/audit && $(VENV)/audit/bin/python -m pip install --quiet 'pip-audit>=2.9,<3'; }
+	$(VENV)/audit/bin/pip-audit --vulnerability-service osv --path "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not here: install Python 3.11 or 3.12, or name one: make PYTHON=/path/to/python3.12"; exit 1; }

@@ -9,15 +9,17 @@ the defaults do. Either way this module runs once, and so the model is loaded on
 
 import argparse
 import os
+import signal
 import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
 
-from chat_app import build, compare, launch_options, strings
+from chat_app import build, compare, launch_options, listens_at, strings, users
+from chat_app.guard import THIS_MACHINE
 from chat_app.turns import MOST_WAITING
 from core.catalogue import NOTE, table
-from core.errors import LoadError
+from core.errors import LalmError
 from core.load import load
 from core.placement import PRECISIONS
 
@@ -67,6 +69,8 @@ def arguments(line: list[str]) -> argparse.Namespace:
         default=MOST_WAITING,
         help="questions that may wait, default: %(default)s",
     )
+    parser.add_argument("--auth", type=Path, metavar="FILE", help="ask for a password (python -m chat_app.users)")
+    parser.add_argument("--name", action="append", default=[], help="a host that a proxy is called by; repeatable")
     parser.add_argument("--port", type=int, help="default: the first free one from 7860")
     parser.add_argument("--share", default="never", choices=("never",), help="this machine alone sees the page")
     known, unknown = parser.parse_known_args(line)
@@ -93,24 +97,27 @@ if chosen.sheet is not None:
             ),
         )
     )
-if chosen.mcp:
-    if find_spec("mcp") is None:
-        print(strings.NO_MCP, file=sys.stderr)
-        sys.exit(2)
-    # Gradio's MCP server asks the page through Gradio's client, which reports its start to the hub unless told not to.
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+if chosen.auth is not None and chosen.mcp:
+    print(strings.AUTH_AND_MCP, file=sys.stderr)
+    sys.exit(2)
+if chosen.mcp and find_spec("mcp") is None:
+    print(strings.NO_MCP, file=sys.stderr)
+    sys.exit(2)
 started_seconds = time.monotonic()
 try:
+    known = None if chosen.auth is None else users.checking(users.read(chosen.auth))
     engines = [load(chosen.model, chosen.precision, chosen.adapter, graphs=chosen.cuda_graphs)]
     for model in chosen.also:
         engines.append(load(model, graphs=chosen.cuda_graphs))
-except LoadError as error:
+except LalmError as error:
     print(error, file=sys.stderr)
     sys.exit(2)
 demo = build(*engines, most_waiting=chosen.waiting)
 
 if __name__ == "__main__":
-    options = launch_options(chosen.waiting) | {"mcp_server": chosen.mcp}
+    # Whoever ends the program so still gets the uploads' folder deleted.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    options = launch_options(chosen.waiting, known, chosen.name) | {"mcp_server": chosen.mcp}
     try:
         # No server_name: Gradio takes 127.0.0.1, and in a Space's container what GRADIO_SERVER_NAME says there.
         address = demo.launch(server_port=chosen.port, prevent_thread_lock=True, quiet=True, **options)[1]
@@ -120,6 +127,9 @@ if __name__ == "__main__":
     if chosen.mcp and not demo.mcp_server:  # Gradio could not, with what is installed
         print(strings.NO_MCP, file=sys.stderr)
         sys.exit(2)
+    # A Space is meant for everybody.
+    if chosen.auth is None and listens_at() not in THIS_MACHINE and "SPACE_ID" not in os.environ:
+        print(strings.OPEN_TO_ALL.format(host=listens_at()), file=sys.stderr)
     for info in (engine.info for engine in engines):
         print(strings.ENGINE.format(name=info.name, precision=info.precision, reason=info.reason))
     print(strings.LOADED.format(seconds=time.monotonic() - started_seconds, address=address), flush=True)

@@ -1,5 +1,6 @@
 """The page: Gradio components over an `Engine`. Knows no model; never imports torch."""
 
-from chat_app.layout import build, launch_options
+from chat_app import private
+from chat_app.layout import build, launch_options, listens_at
 
-__all__ = ["build", "launch_options"]
+__all__ = ["build", "launch_options", "listens_at", "private"]

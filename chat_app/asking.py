@@ -1,12 +1,11 @@
 """Asks one or more conversations in one call, in turn or together. What goes in and comes out can be pickled."""
 
-import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import cast
 
-from chat_app import strings
+from chat_app import faults, strings
 from core.engine import Engine
 from core.errors import LalmError
 from core.types import Conversation, Effect, Event, Settings, Waiting
@@ -89,7 +88,7 @@ def _events(engines: Sequence[Engine], ask: Ask | Probe) -> Generator[Event | Ef
             yield from events
         except LalmError as error:
             yield Problem(str(error))
-        except Exception:
-            # A mistake of ours: the log gets all of it, the person a sentence, and the conversation goes on.
-            logging.exception("An answer broke off.")
+        except Exception as error:  # noqa: BLE001
+            # A mistake of ours: the log gets its kind and place, the person a sentence, and the conversation goes on.
+            faults.log("An answer broke off", error)
             yield Problem(strings.CRASHED)

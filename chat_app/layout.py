@@ -1,17 +1,20 @@
 """Components and wiring. What happens is in `handlers`, how it looks as HTML in `view` and `meter`."""
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
+from starlette.middleware import Middleware
 
-from chat_app import api, clip_actions, clip_panel, habits, keep, kept, meter, side, strings, view, visits
+from chat_app import api, clip_actions, clip_panel, faults, habits, keep, kept, meter, side, strings, view, visits
 from chat_app.asking import asker
 from chat_app.dropping import Dropping
 from chat_app.form import Forms
+from chat_app.guard import THIS_MACHINE, Guard
 from chat_app.handlers import Handlers, settled
 from chat_app.page import CHANGING, QUIET, Page, box_of, forms_now, tab
 from chat_app.panes import MOST_PANES, Panes
@@ -22,6 +25,7 @@ from chat_app.sidebar import html, sidebar, start
 from chat_app.tray import tray as empty_tray
 from chat_app.turns import MOST_WAITING, Turns
 from chat_app.uploads import no_room, only_uploads
+from chat_app.users import Check
 from chat_app.view import View
 from chat_app.zerogpu import lent
 from core.audio import Limits
@@ -41,14 +45,22 @@ FONTS = ("Inter", "system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-seri
 MONO_FONTS = ("ui-monospace", "SFMono-Regular", "Menlo", "monospace")
 
 
-def launch_options(most_waiting: int = MOST_WAITING) -> dict[str, Any]:
+def launch_options(
+    most_waiting: int = MOST_WAITING, users: Check | None = None, names: Sequence[str] = ()
+) -> dict[str, Any]:
     """What `Blocks.launch` takes besides the port. Nothing here opens the page to the world or writes it elsewhere.
 
     Args:
         most_waiting: As given to `build`: each question that waits has a thread.
+        users: Asks for a name and a password; None lets in whoever reaches the page.
+        names: Hosts by which it is reached through a proxy, besides this machine.
     """
+    here = listens_at() in THIS_MACHINE
+    guard = Middleware(Guard, names=(*THIS_MACHINE, *names) if here else names, private=here or users is not None)
     return {
         "max_threads": most_waiting + BESIDES,
+        "auth": users,
+        "app_kwargs": {"middleware": [guard], "exception_handlers": {OSError: no_room}},
         "theme": gr.themes.Soft(
             primary_hue="indigo", secondary_hue="indigo", neutral_hue="slate", font=FONTS, font_mono=MONO_FONTS
         ).set(
@@ -70,7 +82,6 @@ def launch_options(most_waiting: int = MOST_WAITING) -> dict[str, Any]:
         "head": f"<style>{(HERE / 'media.css').read_text('utf-8')}</style>",
         "allowed_paths": [str(EXAMPLES)],
         "max_file_size": MAX_FILE_SIZE,
-        "app_kwargs": {"exception_handlers": {OSError: no_room}},
         "footer_links": [],
         "run_history": False,
         "share": False,
@@ -80,6 +91,11 @@ def launch_options(most_waiting: int = MOST_WAITING) -> dict[str, Any]:
         "ssr_mode": False,
         "state_session_capacity": visits.MOST_VISITS,
     }
+
+
+def listens_at() -> str:
+    """Where the page listens, as Gradio has it: in the container of a Space, for instance, to everybody."""
+    return os.environ.get("GRADIO_SERVER_NAME") or THIS_MACHINE[0]
 
 
 def build(*engines: Engine, most_waiting: int = MOST_WAITING) -> gr.Blocks:
@@ -159,6 +175,7 @@ def build(*engines: Engine, most_waiting: int = MOST_WAITING) -> gr.Blocks:
         api.wire(handlers)
         demo.unload(leave)
         only_uploads(demo)
+        faults.one_sentence(demo)
     assert isinstance(demo, gr.Blocks)
     demo.queue(max_size=MOST_EVENTS)
     return demo

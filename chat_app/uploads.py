@@ -2,7 +2,6 @@
 
 import errno
 from contextlib import suppress
-from functools import wraps
 from pathlib import Path
 from traceback import walk_tb
 from typing import Any
@@ -11,10 +10,9 @@ from urllib.parse import unquote
 import gradio as gr
 from fastapi import Request
 from fastapi.responses import PlainTextResponse
-from gradio.components import Component
 from gradio.exceptions import InvalidPathError
 from gradio.route_utils import GradioMultiPartParser
-from gradio_client.utils import is_http_url_like
+from gradio_client.utils import is_file_obj_with_meta, is_http_url_like, traverse
 
 from chat_app import strings
 
@@ -27,42 +25,36 @@ BROKEN = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, O
 
 
 def only_uploads(page: gr.Blocks) -> None:
-    """Every component of the page fetches nothing from now on; each is changed, whatever it is for.
+    """No listener of the page fetches anything from now on, and what it cannot take is a sentence for who sent it.
 
-    What a component cannot take is a sentence for who sent it; Gradio would tell them nothing, and the log all of it.
+    What it is given is looked through before Gradio sees it. A component cannot be told: Gradio makes a new one for a
+    visitor as soon as a listener changes something of it.
     """
     kept = page.preprocess_data
 
-    @wraps(kept)
-    async def taken(*given: Any, **options: Any) -> list[Any]:
+    async def preprocess_data(block_fn: Any, inputs: list[Any], *args: Any, **options: Any) -> list[Any]:
         try:
-            return list(await kept(*given, **options))
-        except gr.Error:
+            here = traverse(inputs, _uploaded, is_file_obj_with_meta)
+            return list(await kept(block_fn, here, *args, **options))
+        except gr.Error:  # which is a ValueError
             raise
         except InvalidPathError:
             raise refused(strings.FOREIGN_FILE) from None
         except BROKEN:
             raise refused(strings.WRONG_VALUES) from None
 
-    page.preprocess_data = taken  # type: ignore[method-assign]
-    for block in page.blocks.values():
-        if isinstance(block, Component):
-            _only_uploads(block)
+    page.preprocess_data = preprocess_data  # type: ignore[method-assign]
 
 
-def _only_uploads(component: Component) -> None:
-    kept = component.async_move_resource_to_block_cache
-
-    async def uploaded(named: str | Path | None) -> str | None:
-        """The path of what a client names; whether it may be read, Gradio and `Dropping` ask."""
-        if not is_http_url_like(str(named)):
-            return await kept(named)
-        _, here, path = str(named).partition(UPLOADED)
-        if not here:
-            raise refused(strings.NOT_FETCHED)
-        return unquote(path)
-
-    component.async_move_resource_to_block_cache = uploaded  # type: ignore
+def _uploaded(file: dict[str, Any]) -> dict[str, Any]:
+    """A file as a client names it, by its path; whether that may be read, Gradio and `Dropping` ask."""
+    named = str(file["path"])
+    if not is_http_url_like(named):
+        return file
+    _, here, path = named.partition(UPLOADED)
+    if not here:
+        raise refused(strings.NOT_FETCHED)
+    return {**file, "path": unquote(path)}
 
 
 def refused(sentence: str) -> gr.Error:

@@ -5,6 +5,7 @@ LalmError
 ├── ConversationError a conversation that cannot be asked (no question, too many clips, too long)
 ├── SettingsError     a setting outside its range
 ├── SheetError        a sheet of questions that cannot be run
+├── UsersError        a file of users that cannot be taken
 ├── LoadError         a model, its parts or an adapter that cannot be had
 ├── WriteError        a file that cannot be written
 └── EngineError       the model failed in the middle of an answer
@@ -45,6 +46,10 @@ class SettingsError(LalmError):
 
 class SheetError(LalmError):
     """A sheet of clips, questions and settings that cannot be run as it is."""
+
+
+class UsersError(LalmError):
+    """A file of users that cannot be taken, or a user that cannot be one."""
 
 
 class LoadError(LalmError):

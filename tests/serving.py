@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from unittest import mock
 
 import gradio as gr
@@ -13,23 +14,23 @@ from core.engine import Engine
 
 
 @contextmanager
-def served(*engines: Engine) -> Iterator[str]:
-    """The address of the page of these engines, on a free port of this machine."""
-    with serving(*engines) as (_, address):
-        yield address
+def served(*engines: Engine, **options: Any) -> Iterator[str]:
+    """The address of the page of these engines, on a free port of this machine; options are `launch_options`'."""
+    with running(*engines, **options) as demo:
+        yield demo.local_url
 
 
 @contextmanager
-def serving(*engines: Engine) -> Iterator[tuple[gr.Blocks, str]]:
-    """The same with the page itself."""
+def running(*engines: Engine, **options: Any) -> Iterator[gr.Blocks]:
+    """The page itself, served as `served` does."""
     with loops_closed():
         demo = build(*engines)
         # Searching a port by itself, Gradio leaves a socket open for each that is taken.
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
-        address = demo.launch(server_port=port, prevent_thread_lock=True, quiet=True, **launch_options())[1]
+        demo.launch(server_port=port, prevent_thread_lock=True, quiet=True, **launch_options(**options))
         try:
-            yield demo, address
+            yield demo
         finally:
             demo.close()
 

@@ -21,7 +21,7 @@ from chat_app import visits
 from core.engine import Engine
 from core.fake import FakeEngine
 from core.load import load
-from tests.serving import serving
+from tests.serving import running
 from tests.visiting import Visitor
 
 EXAMPLES = Path(__file__).parents[1] / "chat_app" / "examples"
@@ -98,12 +98,12 @@ def soak(engine: Engine, turns: int, looks: int, seed: int = 0) -> tuple[list[He
     with (
         tempfile.TemporaryDirectory() as folder,
         mock.patch.dict(os.environ, GRADIO_TEMP_DIR=folder),
-        serving(engine) as (demo, address),
+        running(engine) as demo,
     ):
         for turn in range(turns):
             if turn % STAY_TURNS == 0:
                 all_leave(demo)
-                guest = Guest(address, draw, **{"max-tokens": 12})
+                guest = Guest(demo.local_url, draw, **{"max-tokens": 12})
             asked += guest.turn() in {"ask", "retry", "matter", "orders"}
             if isinstance(engine, FakeEngine):
                 engine.asked.clear()  # it keeps all for the tests

@@ -242,6 +242,21 @@ def test_no_listener_of_the_page_fetches_anything(address: str, monkeypatch: pyt
     assert asked > 60 and not fetched
 
 
+def test_nothing_is_fetched_after_a_component_changed(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradio makes a new one for the visitor then, which knows nothing of what was done to the page's own."""
+    fetched = []
+    monkeypatch.setattr(
+        "gradio.processing_utils.async_ssrf_protected_download", lambda *asked, **_: fetched.append(asked)
+    )
+    send = next(one for one in wire.listeners(address) if [event for _, event in one["targets"]] == ["submit"])
+    fields = [0, "off", 0.1, 0.36, 0.71, "", "", 0, 20, 0, False, *[1] * 8]
+    boxes = [{"text": "Which?", "files": files} for files in ([], [wire.file("https://example.org/a.wav")])]
+    bodies = [{"data": [None, None, box, None, False, *fields], "fn_index": send["id"]} for box in boxes]
+    ended = [one for one in wire.join_all(address, bodies) if one["msg"] == "process_completed"]
+    assert [one["success"] for one in ended] == [True, False] and ended[1]["output"]["error"] == strings.NOT_FETCHED
+    assert not fetched
+
+
 def test_no_file_is_left_beside_an_upload(client: Client) -> None:
     before = set(Path(get_upload_folder()).iterdir())
     ask(client, PIANO)

@@ -16,7 +16,7 @@ from chat_app.session import Attachment, Exchange, Session
 from core.fake import FakeEngine
 from core.types import Settings
 from tests import wire
-from tests.serving import serving
+from tests.serving import running
 from tests.visiting import Visitor
 
 # The server's threads live under the test's filters, and Gradio uses what pandas is about to drop.
@@ -25,8 +25,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[tuple[gr.Blocks, str]]:
-    with serving(FakeEngine(0)) as (demo, address):
-        yield demo, address
+    with running(FakeEngine(0)) as demo:
+        yield demo, demo.local_url
 
 
 def test_files_are_those_of_all_panes_of_what_undo_brings_back_and_of_the_box() -> None:

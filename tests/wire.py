@@ -2,10 +2,12 @@
 
 import json
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 
@@ -35,16 +37,42 @@ def call(address: str, name: str, data: list[Any]) -> str:
 
 def join(address: str, function: int, data: list[Any], session: str = "") -> list[dict[str, Any]]:
     """The messages of any listener, public or private, the last of them its end: what the page itself speaks."""
-    session = session or uuid4().hex
-    post(f"{address}gradio_api/queue/join", {"data": data, "fn_index": function, "session_hash": session})
-    messages = []
-    with urllib.request.urlopen(f"{address}gradio_api/queue/data?session_hash={session}") as lines:
+    return join_all(address, [{"data": data, "fn_index": function}], session)
+
+
+def join_all(address: str, bodies: Sequence[dict[str, Any]], session: str = "") -> list[dict[str, Any]]:
+    """The messages of any listeners that are asked at the same time by one page, until each has ended."""
+    session, messages, left = session or uuid4().hex, list[dict[str, Any]](), len(bodies)
+    for body in bodies:
+        post(f"{address}gradio_api/queue/join", {**body, "session_hash": session})
+    with urllib.request.urlopen(f"{address}gradio_api/queue/data?session_hash={session}", timeout=60) as lines:
         for line in lines:
             if line.startswith(b"data: "):
                 messages.append(json.loads(line.removeprefix(b"data: ")))
-                if messages[-1]["msg"] == "process_completed":
+                left -= messages[-1]["msg"] == "process_completed"
+                if not left:
                     return messages
     raise AssertionError("the server hung up")
+
+
+def raw(address: str, method: str, target: str, body: bytes = b"", **headers: str) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and what came of a request whose target is sent as it stands, dots and all; streams end soon."""
+    place = urlsplit(address)
+    assert place.hostname and place.port
+    connection = HTTPConnection(place.hostname, place.port, timeout=60)
+    try:
+        connection.putrequest(method, target, skip_host="Host" in headers)
+        for name, value in headers.items():
+            connection.putheader(name.replace("_", "-"), value)
+        if body or method == "POST":
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        told = {name.lower(): value for name, value in answer.getheaders()}
+        endless = told.get("content-type", "").startswith("text/event-stream")
+        return answer.status, told, answer.fp.readline() if endless else answer.read()
+    finally:
+        connection.close()
 
 
 def listeners(address: str) -> list[dict[str, Any]]:

@@ -63,7 +63,8 @@ def engine(shared_engine: FakeEngine) -> FakeEngine:
 
 @pytest.fixture
 def page(browser: Browser, address: str, engine: FakeEngine) -> Iterator[Page]:
-    """An open page. A script error, a dialog or a request to anywhere else fails the test."""
+    """An open page. A script error, a dialog, something its own policy forbids or a request to anywhere
+    else fails the test."""
     context = browser.new_context(viewport={"width": 1200, "height": 900})
     opened = context.new_page()
     opened.set_default_timeout(PATIENCE_MS)
@@ -74,6 +75,7 @@ def page(browser: Browser, address: str, engine: FakeEngine) -> Iterator[Page]:
         "request",
         lambda request: None if request.url.startswith((address, "data:", "blob:")) else wrong.append(request.url),
     )
+    opened.on("console", lambda said: wrong.append(said.text) if "Content Security" in said.text else None)
     opened.goto(address)
     opened.wait_for_selector("#box textarea")
     yield opened

@@ -1,5 +1,6 @@
 """What a person does with clips, in a real browser: hear, name, order, cut, remove; by mouse and by keyboard."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -359,7 +360,7 @@ def test_a_recording_becomes_a_clip(browser: Browser, address: str, engine: Fake
     page.goto(address)
     page.get_by_role("button", name="Record audio").click()
     page.get_by_role("button", name="Start recording").click()
-    expect(page.locator("#box .timestamp")).to_have_text("0:02")
+    expect(page.locator("#box .timestamp")).to_have_text(re.compile("0:(0[2-9]|[1-9])"))  # a busy machine skips some
     page.get_by_role("button", name="Stop recording").click()
     page.get_by_role("button", name="Attach audio").click()
     expect(names(page)).to_have_text([f"{strings.RECORDING} 1"])
