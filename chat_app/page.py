@@ -102,12 +102,15 @@ class Page:
         # Gradio closes a generator that it, or the page, fails to draw, but only from the first value on. What holds a
         # place in line has to be closed, or everybody would wait for it.
         yield [gr.skip()] * len(self.shown)
-        begun = False
+        begun, drawn = False, None
         with self.handlers.turns.writing(tab) as alone:
             for shown in views if alone else ():
                 begins = shown.panes.answering and not begun
-                yield self.render(shown, buttons=begins)
-                begun = begun or begins
+                if shown.panes is drawn and shown.box is None:  # twenty who wait are told of their place every second
+                    yield [shown.status if output is self.status else gr.skip() for output in self.shown]
+                else:
+                    yield self.render(shown, buttons=begins)
+                begun, drawn = begun or begins, shown.panes
 
     def ready(
         self, request: gr.Request, panes: Panes, attachments: tuple[Attachment, ...], content: dict[str, Any] | None

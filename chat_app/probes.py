@@ -131,8 +131,9 @@ class Probes:
             return
         show, busy = handlers.running(panes), replace(panes, busy=True)
         with closing(turn):
+            begins = busy.now(tuple(sessions))
             for now in handlers.phases(turn, phase):
-                yield show(busy.now(tuple(sessions)), now)
+                yield show(begins, now)
             if turn.stopped:
                 yield handlers.still(panes, strings.ENDINGS["stopped"])
                 return

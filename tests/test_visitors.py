@@ -95,7 +95,7 @@ def visit(address: str, guest: Guest) -> tuple[Visitor, list[str]]:
     before: list[list[str]] = []
     for turn in range(guest.turns):
         question = f"{guest.mark} asks {turn}: which is louder?"
-        files = paths[: chance.randint(1, 2)] if turn == 0 else []
+        files = paths[: chance.randint(1, 2)] if not asked else []
         settings = {"temperature": 0.8, "seed": guest.number, "max_tokens": chance.randint(8, 40), "system": guest.mark}
         does = chance.choice(["send", "send", "retry", "undo", "stop", "leave"] if guest.interrupts else ["send"])
         seen: Callable[[Message], bool] = bool
@@ -147,7 +147,7 @@ def crowd(engine: Engine, lone: Callable[[], Engine], script: Sequence[Guest]) -
         turns = call.conversation.turns
         names = {name for turn in turns if turn.role == "user" for name in marks if name in turn.text}
         clips = {name for clip in call.conversation.clips for name in marks if name in clip.label}
-        assert names == {owner} and clips == {owner}, "nobody is asked about another's clips"
+        assert names == {owner} and clips <= {owner}, "nobody is asked about another's clips"
         again = Written(engines[owner])
         list(again.stream(call.conversation, call.settings))
         words = again.calls[0].words
@@ -172,7 +172,7 @@ def crowd(engine: Engine, lone: Callable[[], Engine], script: Sequence[Guest]) -
 
 
 def test_each_of_many_visitors_gets_the_words_of_a_lone_one(tmp_path: Path) -> None:
-    rounds = [(20, 5, seed) for seed in range(5)] if SLOW else [(6, 2, 0)]
+    rounds = [(20, 3, seed) for seed in range(3)] if SLOW else [(6, 2, 0)]
     for count, turns, seed in rounds:
         folder = tmp_path / str(seed)
         folder.mkdir()
@@ -183,7 +183,7 @@ def test_each_of_many_visitors_gets_the_words_of_a_lone_one(tmp_path: Path) -> N
 
 
 def test_the_same_with_a_real_decoder_and_what_it_keeps_between_questions(tmp_path: Path) -> None:
-    count, turns = (20, 3) if SLOW else (4, 2)
+    count, turns = (20, 2) if SLOW else (4, 2)
     script = guests(tmp_path, count, 7, turns)
     counted = crowd(tiny.engine("qwen2_audio"), lambda: tiny.engine("qwen2_audio"), script)
     print(counted)
@@ -200,10 +200,10 @@ def test_the_same_with_the_embedded_model(tmp_path: Path) -> None:
 
 
 def test_a_script_gives_the_same_chat_in_a_crowd_and_alone(tmp_path: Path) -> None:
-    script = guests(tmp_path, 20 if SLOW else 4, 3, 3 if SLOW else 2, interrupts=False)
+    script = guests(tmp_path, 20 if SLOW else 4, 3, 2, interrupts=False)
     with served(FakeEngine(delay_seconds=0.002)) as address, ThreadPoolExecutor(len(script)) as threads:
         together = [visitor.shown for visitor, _ in threads.map(lambda guest: visit(address, guest), script)]
-    for guest, shown in list(zip(script, together, strict=True))[:: 1 if SLOW else 3]:
+    for guest, shown in list(zip(script, together, strict=True))[:: 5 if SLOW else 3]:
         with served(FakeEngine(delay_seconds=0)) as address:
             assert visit(address, guest)[0].shown == shown
 
