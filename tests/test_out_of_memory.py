@@ -193,7 +193,7 @@ def in_little_memory(kind: str) -> tuple[str, bool]:
     """Asks what does not fit into the memory that the system still gives; then what does, with room again."""
     engine = ENGINES[kind]()
     expected = said(engine)
-    long = Conversation((Turn("user", (*(tiny.noise(seed, 8.0) for seed in range(3)), "word " * 900)),))
+    long = Conversation((Turn("user", (*(tiny.noise(seed, 8.0) for seed in range(3)), "word " * 600)),))
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 4 * 2**20, hard))
