@@ -9,8 +9,8 @@ from chat_app import strings, view
 from chat_app.asking import Answers, Ask, Came, Problem
 from chat_app.dropping import Dropping
 from chat_app.form import Form
-from chat_app.panes import Panes, Sessions
-from chat_app.session import Attachment, Box, Exchange, Session
+from chat_app.panes import Panes, Sessions, settled
+from chat_app.session import Attachment, Box, Exchange, Session, joined
 from chat_app.tray import Tray, tray
 from chat_app.turns import LineFullError, Turn, Turns
 from chat_app.view import Message, View
@@ -252,19 +252,3 @@ class Handlers:
 def _back(panes: Panes) -> Panes:
     """Without the last question, which is to go back into the box."""
     return replace(panes.undone(), back=panes.without_last()[1])
-
-
-def settled(panes: Panes) -> Panes:
-    """Answers wait for each other, so one that seems to run now was left behind by a breakdown."""
-    return replace(panes.now(tuple(_session_settled(session) for session in panes.sessions)), busy=False, back=None)
-
-
-def _session_settled(session: Session) -> Session:
-    session = replace(session, notice="")
-    return session.ended("failed", problem=strings.CRASHED) if session.answering else session
-
-
-def joined(taken: Box, box: Box) -> Box:
-    """A question taken back, before what is in the box by now."""
-    text = "\n".join(part for part in (taken.text, box.text) if part.strip())
-    return Box(text, (*taken.attachments, *box.attachments))

@@ -7,10 +7,10 @@ from typing import Any
 import gradio as gr
 
 from chat_app.form import Forms
-from chat_app.handlers import Handlers, joined
+from chat_app.handlers import Handlers
 from chat_app.panes import Panes
 from chat_app.probes import Probes
-from chat_app.session import Attachment, Box
+from chat_app.session import Attachment, Box, joined
 from chat_app.sidebar import Sidebar, form, html
 from chat_app.view import Card, Message, View
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from chat_app import strings
 from chat_app.session import Box, Session
 
 MOST_PANES = 4
@@ -82,3 +83,13 @@ class Panes:
 
 def _without(sessions: Sessions, place: int) -> Sessions:
     return sessions[:place] + sessions[place + 1 :]
+
+
+def settled(panes: Panes) -> Panes:
+    """Answers wait for each other, so one that seems to run now was left behind by a breakdown."""
+    return replace(panes.now(tuple(_session_settled(session) for session in panes.sessions)), busy=False, back=None)
+
+
+def _session_settled(session: Session) -> Session:
+    session = replace(session, notice="")
+    return session.ended("failed", problem=strings.CRASHED) if session.answering else session

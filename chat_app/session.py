@@ -180,3 +180,9 @@ class Session:
     def with_last(self, exchange: Exchange) -> "Session":
         """With another last exchange."""
         return replace(self, exchanges=(*self.exchanges[:-1], exchange))
+
+
+def joined(taken: Box, box: Box) -> Box:
+    """A question taken back, before what is in the box by now."""
+    text = "\n".join(part for part in (taken.text, box.text) if part.strip())
+    return Box(text, (*taken.attachments, *box.attachments))

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat_app import strings
-from chat_app.layout import EXAMPLES
+from chat_app.launch import EXAMPLES
 from chat_app.sheet import as_table, variant
 from chat_app.trace import Trace
 from core.audio import read_clip

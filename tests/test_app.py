@@ -14,7 +14,8 @@ import pytest
 from gradio_client import Client
 
 from chat_app import build, launch_options, strings
-from chat_app.layout import EXAMPLES, MOST_EVENTS
+from chat_app.launch import EXAMPLES
+from chat_app.layout import MOST_EVENTS
 from chat_app.sidebar import STRENGTHS
 from core.audio import read_clip
 from core.fake import FakeEngine

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat_app.compare import FORMULA, REPORT, TABLE, _harmless, run
-from chat_app.layout import EXAMPLES
+from chat_app.launch import EXAMPLES
 from chat_app.sheet import read_sheet
 from chat_app.trace import Trace
 from core.audio import read_clip

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chat_app import layout, strings
+from chat_app import launch, strings
 from core.fake import FakeEngine
 from tests import wire
 from tests.serving import served
@@ -160,7 +160,7 @@ def test_who_listens_to_others_is_called_by_any_name(
         return False
 
     monkeypatch.setenv("GRADIO_SERVER_NAME", host)
-    (wrapped,) = layout.launch_options(users=nobody if users else None)["app_kwargs"]["middleware"]
+    (wrapped,) = launch.launch_options(users=nobody if users else None)["app_kwargs"]["middleware"]
     monkeypatch.delenv("GRADIO_SERVER_NAME")
     monkeypatch.setattr("tests.serving.launch_options", lambda: {"app_kwargs": {"middleware": [wrapped]}})
     with served(FakeEngine()) as url:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chat_app import faults
-from chat_app.layout import EXAMPLES
+from chat_app.launch import EXAMPLES
 from core.errors import EngineError
 from core.fake import FakeEngine
 from core.types import Conversation, Effect, Event, Settings

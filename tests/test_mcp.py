@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from chat_app import strings
-from chat_app.layout import EXAMPLES
+from chat_app.launch import EXAMPLES
 from tests import wire
 
 ROOT = Path(__file__).parent.parent

@@ -13,7 +13,7 @@ import gradio as gr
 import pytest
 from gradio.utils import get_upload_folder
 
-from chat_app.layout import EXAMPLES
+from chat_app.launch import EXAMPLES
 from core.fake import FakeEngine
 from tests import trespass, wire
 from tests.canary import MARK, Canary, canary

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat_app import users
-from chat_app.layout import EXAMPLES
+from chat_app.launch import EXAMPLES
 from core.errors import UsersError
 from core.fake import FakeEngine
 from tests import wire
