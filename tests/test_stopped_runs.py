@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests import benchmark_files, evaluation_tiny
-from tests.faults import Failed, told_by
+from tests.faults import Failed, small_files, told_by
 
 # One server imports the libraries once; each run is a fresh process forked off it.
 SERVER = get_context("forkserver")
@@ -93,10 +93,16 @@ def test_a_run_killed_again_and_again_ends_with_the_records_of_one_that_was_not(
         assert (tmp_path / report).read_text() == (undisturbed / report).read_text()
 
 
+def on_a_small_disk(arguments: Sequence[str], most_bytes: int) -> None:
+    evaluation_tiny.engine()  # what it is made of is written with room
+    with small_files(most_bytes):
+        evaluation_tiny.evaluate(arguments)
+
+
 def test_a_run_that_finds_the_disk_full_is_a_sentence_and_goes_on_when_there_is_room(
     mae: list[str], undisturbed: Path, tmp_path: Path
 ) -> None:
-    failed = told_by(evaluation_tiny.evaluate, [*mae, str(tmp_path)], most_bytes=size(undisturbed) // 2)
+    failed = told_by(on_a_small_disk, [*mae, str(tmp_path)], size(undisturbed) // 2)
     (file,) = tmp_path.glob("*.jsonl")
     advice = "make room on the disk, or take another folder, then start again."
     assert failed == Failed("WriteError", f"{file} cannot be written (File too large): {advice}")
