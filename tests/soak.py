@@ -22,7 +22,7 @@ from core.engine import Engine
 from core.fake import FakeEngine
 from core.load import load
 from tests.serving import running
-from tests.visiting import Visitor
+from tests.tabs import Tab
 
 EXAMPLES = Path(__file__).parents[1] / "chat_app" / "examples"
 STAY_TURNS = 25
@@ -50,7 +50,7 @@ class Guest:
     """A visitor who does one thing after the other, drawn from a seed."""
 
     def __init__(self, address: str, draw: random.Random, **settings: object):
-        self.tab, self.draw, self.settings, self.clips = Visitor(address), draw, settings, 0
+        self.tab, self.draw, self.settings, self.clips = Tab(address), draw, settings, 0
 
     def turn(self) -> str:
         """Does something; returns what."""

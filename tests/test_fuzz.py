@@ -20,7 +20,7 @@ from core.fake import FakeEngine
 from core.types import Settings
 from tests import wire
 from tests.serving import served
-from tests.visiting import Visitor
+from tests.tabs import Tab
 
 # The server's threads live under the test's filters, and Gradio uses what pandas is about to drop.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -145,7 +145,7 @@ def outcome(told: str) -> tuple[str, Any]:
 
 def test_no_listener_hurts_anybody_by_what_it_is_given(address: str, example: Path) -> None:
     """Whatever the listeners of the page are sent: they answer, and the conversation of somebody else goes on."""
-    visitor = Visitor(address)
+    visitor = Tab(address)
     before = visitor.ask("Which?", example / "dog_bark.flac")
     answered = 0
 

@@ -2,7 +2,7 @@
 
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from core.fake import FakeEngine
 from core.types import Settings
 from tests import wire
 from tests.serving import running
-from tests.visiting import Visitor
+from tests.tabs import Tab
+from tests.visitors import until
 
 # The server's threads live under the test's filters, and Gradio uses what pandas is about to drop.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -43,7 +44,7 @@ def test_files_of_an_open_tab_outlive_the_age_at_which_others_go(
     server: tuple[gr.Blocks, str], example: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     demo, address = server
-    staying, leaving = Visitor(address), Visitor(address)
+    staying, leaving = Tab(address), Tab(address)
     paths = []
     for visitor, name in ((staying, "dog_bark"), (leaving, "cat_meow")):
         paths.append(Path(wire.upload(address, example / f"{name}.flac")))
@@ -72,7 +73,7 @@ def test_a_conversation_outlives_a_connection_that_breaks_off_long_after_its_las
     server: tuple[gr.Blocks, str], example: Path
 ) -> None:
     demo, address = server
-    visitor = Visitor(address)
+    visitor = Tab(address)
     visitor.ask("What?", example / "dog_bark.flac")
     held = demo.state_holder.session_data[visitor.session]
     with urllib.request.urlopen(f"{address}gradio_api/heartbeat/{visitor.session}") as beats:
@@ -88,7 +89,7 @@ def test_what_nobody_was_seen_with_for_a_day_goes_at_the_next_sign_of_anybody(
     server: tuple[gr.Blocks, str],
 ) -> None:
     demo, address = server
-    gone, here, other = Visitor(address), Visitor(address), Visitor(address)
+    gone, here, other = Tab(address), Tab(address), Tab(address)
     seen = demo.state_holder.time_last_used
     seen[gone.session] = datetime.now() - timedelta(seconds=visits.KEPT_SECONDS + 1)
     seen[here.session] = datetime.now() - timedelta(seconds=visits.KEPT_SECONDS - 600)
@@ -99,11 +100,3 @@ def test_what_nobody_was_seen_with_for_a_day_goes_at_the_next_sign_of_anybody(
 
 def test_no_more_than_so_many_conversations_are_held(server: tuple[gr.Blocks, str]) -> None:
     assert server[0].state_holder.capacity == visits.MOST_VISITS
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Waits until something holds."""
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""A visitor without a browser: one tab's session, speaking the page's own protocol."""
+"""A tab without a browser, which can press whatever the page has (`tests.visitors` plays scripts of a few things)."""
 
 import json
 import urllib.request
@@ -10,7 +10,7 @@ from uuid import uuid4
 from tests import wire
 
 
-class Visitor:
+class Tab:
     """One tab. Values of components that nobody sets are those the page starts with.
 
     Attributes:
