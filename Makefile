@@ -24,10 +24,10 @@ test: $(VENV)/installed-dev
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-# What EARSHOT_SLOW=1 makes long (docs/reliability.md).
+# The long parts of docs/reliability.md.
 soak: $(VENV)/installed-dev
 	$(BIN)/python -m core.embedded.parts
-	EARSHOT_SLOW=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s $$(grep -l EARSHOT_SLOW tests/test_*.py)
+	EARSHOT_SLOW=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s $$(grep -l tests.slow tests/test_*.py)
 
 # Asks a database about every installed version; it says so where that cannot be reached. Its own tools stay apart.
 audit: $(VENV)/installed

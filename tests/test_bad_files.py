@@ -21,6 +21,7 @@ from core.audio import BLOCK_SAMPLES, PACKET_SAMPLES, SUFFIXES, Limits, clean_la
 from core.errors import AudioError
 from tests.bad_files import MAGIC, damaged, write, write_all
 from tests.bad_formats import sources
+from tests.slow import SLOW
 
 ROOT = Path(__file__).parent.parent
 LIMITS = Limits()
@@ -30,8 +31,6 @@ for one of the damaged files of seed 5."""
 
 GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 """Freed memory goes back to the system at once, else one file's peak would hide behind that of the file before."""
-
-SLOW = os.environ.get("EARSHOT_SLOW") == "1"
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the peak of memory is read from /proc")
 

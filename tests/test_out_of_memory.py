@@ -1,6 +1,5 @@
 """Memory that runs out in an answer: its words stay, a sentence follows, and the next answer is a fresh one's."""
 
-import os
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,8 +25,8 @@ from core.types import Conversation, Settings, Token, Turn
 from tests import tiny
 from tests.faults import told_by
 from tests.pages import form, handling
+from tests.slow import SLOW
 
-SLOW = bool(os.environ.get("EARSHOT_SLOW"))
 ERRORS = (
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
     MemoryError(),

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -22,8 +21,9 @@ from core.remote import Remote, connect
 from core.types import Conversation, Done, Event, Settings, Token, Turn, Waiting
 from tests.pages import form, handling
 from tests.raw_server import AGAIN, DRIP, EVENTS, RESET, WAIT, Raw, Script, raw, said
+from tests.slow import SLOW
 
-EXAMPLES = 2_000 if os.environ.get("EARSHOT_SLOW") else 60
+EXAMPLES = 2_000 if SLOW else 60
 INFO = EngineInfo("listener", "remote", "remote", "a test", (), 0, 600.0, 600.0, 0, attention=False, effect=False)
 ASKED = Conversation((Turn("user", ("Which?",)),))
 END = b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'

@@ -7,9 +7,9 @@ import pytest
 
 from core.fake import FakeEngine
 from core.load import load
+from tests.slow import SLOW
 from tests.soak import Held, soak
 
-SLOW = os.environ.get("EARSHOT_SLOW") == "1"
 WORKERS = 40
 """Threads that the web server's pool has at most, and starts one by one."""
 

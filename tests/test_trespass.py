@@ -1,7 +1,6 @@
 """No request, to whatever address of the page, reads a file that was not uploaded, or reaches another machine."""
 
 import json
-import os
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +17,11 @@ from core.fake import FakeEngine
 from tests import trespass, wire
 from tests.canary import MARK, Canary, canary
 from tests.serving import running
+from tests.slow import SLOW
 
 # The server's threads live under the test's filters, and Gradio uses what pandas is about to drop.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 TOGETHER = 40
-SLOW = os.environ.get("EARSHOT_SLOW") == "1"
 
 
 @pytest.fixture(scope="module")

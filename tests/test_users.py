@@ -24,6 +24,7 @@ from core.errors import UsersError
 from core.fake import FakeEngine
 from tests import wire
 from tests.serving import running
+from tests.slow import slow
 from tests.test_trespass import OPEN, routes
 
 ROOT = Path(__file__).parent.parent
@@ -194,6 +195,7 @@ def test_a_user_is_added_and_gets_a_new_password(
     assert users.main([]) == 2 and users.read(path) == known
 
 
+@slow
 @pytest.mark.parametrize(
     ("more", "sentence"), [(["--auth", "/nowhere"], "cannot be read"), (["--auth", "x", "--mcp"], "leave out --auth")]
 )

@@ -1,7 +1,6 @@
 """Twenty people on one server: each gets the words a lone visitor gets, nobody sees another's, and the line is fair."""
 
 import hashlib
-import os
 import random
 import threading
 import time
@@ -26,9 +25,8 @@ from core.types import Conversation, Event, Settings
 from tests import tiny, wire
 from tests.conftest import sine
 from tests.serving import served
+from tests.slow import SLOW, slow
 from tests.visitors import PATIENCE_SECONDS, Message, Visitor, Written, phases, until
-
-SLOW = bool(os.environ.get("EARSHOT_SLOW"))
 
 # The server's threads live under the test's filters, and Gradio uses what pandas is about to drop.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -190,6 +188,7 @@ def test_the_same_with_a_real_decoder_and_what_it_keeps_between_questions(tmp_pa
     assert counted["questions"] > count // 2
 
 
+@slow
 @pytest.mark.weights
 def test_the_same_with_the_embedded_model(tmp_path: Path) -> None:
     engine, another = (load("embedded", progress=lambda line: None) for _ in range(2))
