@@ -32,7 +32,7 @@ from tests.pages import form, handling
 from tests.serving import served
 from tests.slow import SLOW
 
-STRIDE = 1 if SLOW else 9
+STRIDE = 1 if SLOW else 5
 """Of the points at which a process is killed."""
 BEFORE, AFTER = b"before" * 9_000, b"after" * 9_000
 
