@@ -1,9 +1,10 @@
-"""Many turns in one process, and what the process holds after them. Linux only: the figures come from /proc.
+"""Many turns in one process, and what the process holds after them. Linux with glibc 2.33 or later only.
 
 python -m tests.soak --model embedded --turns 1000
 """
 
 import argparse
+import ctypes
 import gc
 import os
 import random
@@ -39,6 +40,7 @@ class Held:
 
     turns: int
     mib: float
+    in_use_mib: float
     threads: int
     descriptors: int
     sessions: int
@@ -121,12 +123,33 @@ def held(turns: int, demo: gr.Blocks, uploads: Path) -> Held:
     return Held(
         turns,
         pages * os.sysconf("SC_PAGE_SIZE") / 2**20,
+        in_use_mib(),
         threading.active_count(),
         len(os.listdir("/proc/self/fd")),
         len(demo.state_holder.session_data),
         sum(path.is_file() for path in uploads.rglob("*")),
         sum(path.is_dir() for path in uploads.rglob("*")),
     )
+
+
+MALLINFO = (
+    *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+    *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+)
+
+
+class Mallinfo(ctypes.Structure):
+    """What glibc's mallinfo2(3) tells, in bytes but for the counts."""
+
+    _fields_ = tuple((name, ctypes.c_size_t) for name in MALLINFO)
+
+
+def in_use_mib() -> float:
+    """What was taken through malloc and not given back; the rest of the process is code, maps and what malloc keeps."""
+    tell = ctypes.CDLL("libc.so.6").mallinfo2
+    tell.restype = Mallinfo
+    told = tell()
+    return float(told.uordblks + told.hblkhd) / 2**20
 
 
 def all_leave(demo: gr.Blocks) -> None:
@@ -157,8 +180,8 @@ def main() -> None:
     engine = FakeEngine(0) if chosen.model == "fake" else load(chosen.model)
     seen, asked, left = soak(engine, chosen.turns, chosen.looks)
     print(
-        "| turns | MiB | threads | descriptors | conversations | files | folders |",
-        "|---" + "|---:" * 6 + "|",
+        "| turns | MiB | in use | threads | descriptors | conversations | files | folders |",
+        "|---" + "|---:" * 7 + "|",
         sep="\n",
     )
     for look in seen:
