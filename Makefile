@@ -16,13 +16,13 @@ TORCH := 2.13.0
 run: $(VENV)/installed
 	$(BIN)/python app.py $(ARGS)
 
-# Two processes of one thread each: most tests are small, and more threads than cores wait for one another.
+# Three processes of one thread each: most tests are small, and some wait for a browser or a server.
 test: $(VENV)/installed-dev
 	$(BIN)/python -m core.embedded.parts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile
 
 # The long parts of docs/reliability.md.
 soak: $(VENV)/installed-dev
