@@ -100,3 +100,9 @@ def corpus_of(tmp_path_factory: pytest.TempPathFactory) -> corpora.CorpusOf:
 def example() -> Path:
     """Folder of the shipped clips."""
     return Path(__file__).parents[1] / "chat_app" / "examples"
+
+
+@pytest.fixture
+def no_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that use Gradio's client: it reports its start unless told not to."""
+    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")

@@ -30,12 +30,7 @@ ROOT = Path(__file__).parent.parent
 PIANO, DOG = EXAMPLES / "piano_a4.flac", EXAMPLES / "dog_bark.flac"
 
 # The server's threads live under the test's filters, and Gradio uses what pandas is about to drop.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-
-
-@pytest.fixture(autouse=True)
-def no_reports(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.usefixtures("no_reports")]
 
 
 @pytest.fixture(scope="module")

@@ -27,12 +27,7 @@ from tests.serving import loops_closed, served
 ROOT = Path(__file__).parent.parent
 
 # The server's threads live under the test's filters, and Gradio uses what pandas is about to drop.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-
-
-@pytest.fixture(autouse=True)
-def no_reports(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.usefixtures("no_reports")]
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from core.audio import BLOCK_SAMPLES, PACKET_SAMPLES, SUFFIXES, Limits, clean_la
 from core.errors import AudioError
 from tests.bad_files import MAGIC, damaged, write, write_all
 from tests.bad_formats import sources
-from tests.slow import SLOW
+from tests.slow import SLOW, slow
 
 ROOT = Path(__file__).parent.parent
 LIMITS = Limits()
@@ -142,7 +142,7 @@ def test_only_libmpg123_writes_to_the_standard_error(read: list[Outcome]) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not SLOW, reason="thousands of files: EARSHOT_SLOW=1")
+@slow
 def test_thousands_of_damaged_files(tmp_path: Path) -> None:
     tone = sources()
     for seed in range(1, 11):

@@ -7,7 +7,7 @@ import pytest
 
 from core.fake import FakeEngine
 from core.load import load
-from tests.slow import SLOW
+from tests.slow import SLOW, slow
 from tests.soak import Held, soak
 
 WORKERS = 40
@@ -26,7 +26,7 @@ def test_nothing_piles_up_turn_after_turn() -> None:
 
 
 @pytest.mark.weights
-@pytest.mark.skipif(not SLOW, reason="half an hour: EARSHOT_SLOW=1")
+@slow
 def test_nothing_piles_up_in_the_built_in_model() -> None:
     flat(*soak(load("embedded", progress=lambda line: None), turns=1000, looks=4))
 

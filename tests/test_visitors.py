@@ -29,12 +29,7 @@ from tests.slow import SLOW, slow
 from tests.visitors import PATIENCE_SECONDS, Message, Visitor, Written, phases, until
 
 # The server's threads live under the test's filters, and Gradio uses what pandas is about to drop.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-
-
-@pytest.fixture(autouse=True)
-def no_reports(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.usefixtures("no_reports")]
 
 
 @dataclass(frozen=True)
